@@ -1,0 +1,69 @@
+import type { Context } from "koa";
+
+const catalogue = {
+  "invalid-token": [401, "The token is malformed, expired, revoked or unknown."],
+  "no-session": [401, "There is no session to issue tokens for."],
+  "cross-site-request": [403, "Tokens are not handed out on cross-site requests."],
+  "method-not-allowed": [405, "Only POST is allowed here."],
+  "already-adopted": [409, "This session already has tokens in use; refresh those instead."],
+  "already-bearer": [409, "This request already carries an access token; refresh it instead."],
+  "issuing-disabled": [409, "No tokens are issued while the session bridge is in mode observe."],
+  "not-upgradable": [409, "This cookie session cannot be upgraded to a token session."],
+  "session-conflict": [409, "The session was changed by somebody else since it was read."],
+  "session-ended": [409, "The session has ended."],
+  "invalid-request": [400, 'A JSON object with a string "refresh_token" is required.'],
+  "data-not-storable": [500, "The session data cannot be stored as JSON in PostgreSQL."],
+  "schema-missing": [503, "The session tables are missing or outdated; run the migrations."],
+  "store-unavailable": [503, "The session store is unavailable; try again shortly."],
+  "legacy-store-unavailable": [503, "The legacy session store is unavailable; try again shortly."],
+} as const satisfies Record<string, readonly [status: number, sentence: string]>;
+
+/** The stable codes of {@link BridgeError}. */
+export type BridgeErrorCode = keyof typeof catalogue;
+
+const retryAfterInSeconds = "2";
+
+/**
+ * A runtime failure. `code` is stable, `status` is the HTTP status, `message` is fit for the public;
+ * the private reason is in `cause`. `headers` are those that Koa's error handler puts on the response.
+ */
+export class BridgeError extends Error {
+  override readonly name = "BridgeError";
+  readonly code: BridgeErrorCode;
+  readonly status: number;
+  readonly headers: Record<string, string>;
+
+  constructor(code: BridgeErrorCode, options?: { cause?: unknown }) {
+    const [status, sentence] = catalogue[code];
+    super(sentence, options);
+    this.code = code;
+    this.status = status;
+    this.headers = headersFor(code, status);
+    // A console that prints an error prints its enumerable members and its cause: keep the cause out.
+    if (options !== undefined) {
+      Object.defineProperty(this, "cause", { value: options.cause, enumerable: false });
+    }
+  }
+}
+
+function headersFor(code: BridgeErrorCode, status: number): Record<string, string> {
+  if (code === "invalid-token") return { "WWW-Authenticate": 'Bearer error="invalid_token"' };
+  if (status === 401) return { "WWW-Authenticate": "Bearer" };
+  if (status === 405) return { Allow: "POST" };
+  if (status === 503) return { "Retry-After": retryAfterInSeconds };
+  return {};
+}
+
+/** Answers with a problem document (RFC 9457) that carries the stable code. */
+export function answerProblem(ctx: Context, error: BridgeError): void {
+  ctx.status = error.status;
+  ctx.set(error.headers);
+  ctx.set("Cache-Control", "no-store");
+  ctx.body = JSON.stringify({
+    type: "about:blank",
+    title: error.message,
+    status: error.status,
+    code: error.code,
+  });
+  ctx.type = "application/problem+json";
+}

@@ -1,0 +1,49 @@
+import { EventEmitter } from "node:events";
+
+/** What became of a presented legacy cookie. */
+export type LegacyOutcome = "hit" | "missed" | "unverified" | "retired" | "redundant" | "dropped";
+
+/** The events of the token path. No event carries a token, a cookie value or a key. */
+export interface TokenEvents {
+  /** A refresh token was exchanged for its successor pair. */
+  refreshed: [{ sessionId: string }];
+  /** A rotated refresh token came back after its grace period: the session has been revoked. */
+  "session:leaked": [{ sessionId: string }];
+  /** A presented access token was refused. */
+  "token-refused": [];
+  /** Something failed beside a request that went on, or an idle connection was lost. */
+  error: [Error];
+}
+
+/** The events of the bridge. */
+export interface BridgeEvents extends TokenEvents {
+  /** A request whose only live credential was a legacy cookie. `labels` are the user's own. */
+  "legacy-hit": [{ source: string; labels: Record<string, string> }];
+  /** A legacy cookie was presented, whatever became of it. */
+  "legacy-cookie": [{ source: string; outcome: LegacyOutcome; labels: Record<string, string> }];
+  /** A legacy session became a token session. */
+  upgraded: [{ source: string; sessionId: string }];
+  /** A token pair was handed to a client that still comes with its cookie. */
+  offered: [{ source: string; sessionId: string }];
+  /** A client used a token of an upgraded session for the first time. */
+  adopted: [{ source: string; sessionId: string }];
+}
+
+/** Tells listeners; a listener that throws fails nobody's request, and `error` needs none. */
+export class Events<Map extends Record<keyof Map, unknown[]>> {
+  readonly #emitter = new EventEmitter();
+
+  on<Name extends keyof Map & string>(name: Name, listener: (...args: Map[Name]) => unknown): void {
+    this.#emitter.on(name, listener as (...args: unknown[]) => void);
+  }
+
+  emit<Name extends keyof Map & string>(name: Name, ...args: Map[Name]): void {
+    for (const listener of this.#emitter.listeners(name)) {
+      try {
+        (listener as (...args: Map[Name]) => void)(...args);
+      } catch (error) {
+        process.emitWarning(error instanceof Error ? error : String(error));
+      }
+    }
+  }
+}

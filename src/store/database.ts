@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import { BridgeError } from "../errors.js";
+
+/** What the package needs of a `pg` Pool. */
+export interface Pool {
+  query(config: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
+  connect(): Promise<PoolClient>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  off(event: "error", listener: (error: Error) => void): unknown;
+}
+
+/** A client checked out of a {@link Pool}; only migrations need one. */
+export interface PoolClient {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
+  release(destroy?: boolean): void;
+}
+
+/** One SQL statement; its rows are promised by the type. */
+export interface Statement<Row> {
+  readonly name: string;
+  readonly text: string;
+  readonly row?: Row;
+}
+
+/** Defines a statement. The name ends in a hash of the text: two versions never share a prepared plan. */
+export function statement<Row>(name: string, text: string): Statement<Row> {
+  const hash = createHash("sha256").update(text).digest("hex").slice(0, 8);
+  return { name: `koa-session-bridge:${name}:${hash}`, text };
+}
+
+export interface Database {
+  readonly pool: Pool;
+  /** The time that every statement and token is stamped with. */
+  now(): Date;
+  generateId(): string;
+  /** One round trip. Throws a {@link BridgeError}, never the driver's error. */
+  rows<Row>(statement: Statement<Row>, values: unknown[]): Promise<Row[]>;
+}
+
+export interface DatabaseOptions {
+  pool: Pool;
+  preparedStatements: boolean;
+  clock: () => Date;
+  generateId: () => string;
+}
+
+export function createDatabase(options: DatabaseOptions): Database {
+  const { pool, preparedStatements } = options;
+  return {
+    pool,
+    now: options.clock,
+    generateId: options.generateId,
+    async rows<Row>({ name, text }: Statement<Row>, values: unknown[]) {
+      try {
+        const result = await pool.query(
+          preparedStatements ? { name, text, values } : { text, values },
+        );
+        return result.rows as Row[];
+      } catch (error) {
+        throw storeError(error);
+      }
+    },
+  };
+}
+
+/** Classes of SQLSTATE: 22 is bad data, 42P01 and 42703 are a missing table or column. */
+function storeError(cause: unknown): BridgeError {
+  const state = sqlState(cause);
+  if (state.startsWith("22")) return new BridgeError("data-not-storable", { cause });
+  if (state === "42P01" || state === "42703") return new BridgeError("schema-missing", { cause });
+  return new BridgeError("store-unavailable", { cause });
+}
+
+function sqlState(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : "";
+}

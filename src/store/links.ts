@@ -1,0 +1,207 @@
+import { coalesce } from "./coalesce.js";
+import { checksumOf } from "./create-session.js";
+import { type Database, statement } from "./database.js";
+import { type PairRecord, toDate } from "./token-pair.js";
+
+export type Bookkeeping = Record<string, unknown>;
+
+/** A link as stored; the key is SHA-256 of source name and legacy key. */
+export interface LinkRow {
+  readonly key: Buffer;
+  readonly source: string;
+  readonly sealedKey: Buffer | null;
+  readonly bookkeeping: Bookkeeping;
+}
+
+/** What a legacy key is tied to. */
+export type Link = { readonly state: "ended" } | ({ readonly state: "live" } & LiveLink);
+
+export interface LiveLink {
+  readonly sessionId: string;
+  readonly data: string;
+  readonly bookkeeping: Bookkeeping;
+  readonly offer: PairRecord | null;
+  readonly adoptedAt: Date | null;
+}
+
+interface ReadRow {
+  key: Buffer;
+  sessionId: string | null;
+  data: string | null;
+  bookkeeping: Bookkeeping | null;
+  offer: PairRecord | null;
+  adoptedAt: Date | null;
+  live: boolean;
+}
+
+const readLinks = statement<ReadRow>(
+  "read-links",
+  `select l."key", s."id" as "sessionId", s."data"::text as "data", l."bookkeeping", l."offer",
+    l."adoptedAt", s."id" is not null and s."revokedAt" is null as "live"
+  from "sessionBridgeLink" l left join "sessionStore" s on s."id" = l."session"
+  where l."key" = any($1::bytea[])`,
+);
+
+const insertUpgrade = statement<{ session: string }>(
+  "upgrade",
+  `with link as (
+    insert into "sessionBridgeLink"
+      ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "createdAt")
+    values ($1, $2, $3::uuid, $4, $5::jsonb, $6::jsonb, $7, $8)
+    on conflict ("key") do nothing
+    returning "session"
+  ), tokens as (
+    insert into "sessionStoreToken" ("id", "session", "expiresAt", "refreshToken", "createdAt")
+    select v."id", link."session", v."expiresAt", v."refreshToken", $8
+    from link, (values
+      ($11::uuid, $12::timestamptz, null::uuid), ($13::uuid, $14::timestamptz, $11::uuid)
+    ) v ("id", "expiresAt", "refreshToken")
+  )
+  insert into "sessionStore" ("id", "checksum", "data", "maxAgeInSeconds", "createdAt", "updatedAt")
+  select link."session", ${checksumOf("$9::jsonb")}, $9::jsonb, $10, $8, $8 from link
+  returning "id" as "session"`,
+);
+
+const insertTombstone = statement<{ key: Buffer }>(
+  "insert-tombstone",
+  `insert into "sessionBridgeLink" ("key", "source", "session", "expiresAt", "createdAt")
+  values ($1, $2, null, $3, $4)
+  on conflict ("key") do nothing
+  returning "key"`,
+);
+
+const setBookkeeping = statement<{ key: Buffer }>(
+  "set-bookkeeping",
+  `update "sessionBridgeLink" set "bookkeeping" = $2::jsonb, "expiresAt" = $3 where "key" = $1`,
+);
+
+const adopt = statement<{ source: string }>(
+  "adopt",
+  `update "sessionBridgeLink" set "adoptedAt" = $2, "offer" = null
+  where "session" = $1 and "adoptedAt" is null
+  returning "source"`,
+);
+
+// Extends the pair in place: the rows and ids stay, so a never adopted session gathers no token rows.
+// Of two renewals the first decides and the second gives the same pair.
+const renew = statement<{ offer: PairRecord }>(
+  "renew-offer",
+  `with link as (
+    update "sessionBridgeLink" set "offer" = case
+      when ("offer"->>'accessTokenExpiresAt')::bigint > $2::bigint then "offer" else $3::jsonb end
+    where "key" = $1 and "adoptedAt" is null and "offer" is not null
+    returning "offer"
+  ), tokens as (
+    update "sessionStoreToken" t
+    set "expiresAt" = to_timestamp((link."offer"->>v."expiry")::bigint)
+    from link, (values
+      ('refreshToken', 'refreshTokenExpiresAt'), ('accessToken', 'accessTokenExpiresAt')
+    ) v ("token", "expiry")
+    where t."id" = (link."offer"->>v."token")::uuid
+  )
+  select "offer" from link`,
+);
+
+/** Reads links by key (base64url). One round trip, shared by all requests of one turn of the loop. */
+export function linkReader(db: Database): (key: string) => Promise<Link | undefined> {
+  return coalesce(async (keys) => {
+    const rows = await db.rows(readLinks, [keys.map((key) => Buffer.from(key, "base64url"))]);
+    return new Map(rows.map((row) => [row.key.toString("base64url"), toLink(row)]));
+  });
+}
+
+function toLink(row: ReadRow): Link {
+  const { sessionId, data, bookkeeping, offer, adoptedAt } = row;
+  if (!row.live || sessionId === null || data === null) return { state: "ended" };
+  return { state: "live", sessionId, data, bookkeeping: bookkeeping ?? {}, offer, adoptedAt };
+}
+
+export interface Upgrade {
+  readonly key: Buffer;
+  readonly source: string;
+  readonly sealedKey: Buffer | null;
+  readonly bookkeeping: Bookkeeping;
+  readonly expiresAt: Date | null;
+  readonly sessionId: string;
+  readonly data: string;
+  readonly maxAgeInSeconds: number | null;
+  readonly pair: PairRecord;
+}
+
+/**
+ * Creates the token session, the link and the pair of a legacy session: exactly once per key. False
+ * when the key is linked already, or has ended. One round trip.
+ */
+export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<boolean> {
+  const { pair } = upgrade;
+  const rows = await db.rows(insertUpgrade, [
+    upgrade.key,
+    upgrade.source,
+    upgrade.sessionId,
+    upgrade.sealedKey,
+    JSON.stringify(upgrade.bookkeeping),
+    JSON.stringify(pair),
+    upgrade.expiresAt,
+    db.now(),
+    upgrade.data,
+    upgrade.maxAgeInSeconds,
+    pair.refreshToken,
+    toDate(pair.refreshTokenExpiresAt),
+    pair.accessToken,
+    toDate(pair.accessTokenExpiresAt),
+  ]);
+  return rows.length > 0;
+}
+
+/**
+ * Notes that an unlinked legacy session has ended, so that no racing request upgrades it. False when
+ * the key was linked in the meantime. One round trip. It may be cleaned up after `expiresAt`.
+ */
+export async function endLegacyKey(
+  db: Database,
+  { key, source, expiresAt }: Pick<Upgrade, "key" | "source" | "expiresAt">,
+): Promise<boolean> {
+  const rows = await db.rows(insertTombstone, [key, source, expiresAt, db.now()]);
+  return rows.length > 0;
+}
+
+/** One round trip. */
+export async function saveBookkeeping(
+  db: Database,
+  link: { key: Buffer; bookkeeping: Bookkeeping; expiresAt: Date | null },
+): Promise<void> {
+  await db.rows(setBookkeeping, [link.key, JSON.stringify(link.bookkeeping), link.expiresAt]);
+}
+
+const readLinkOfSession = statement<LinkRow>(
+  "read-link-of-session",
+  `select "key", "source", "sealedKey", coalesce("bookkeeping", '{}') as "bookkeeping"
+  from "sessionBridgeLink" where "session" = $1`,
+);
+
+/** What a session was upgraded from, if anything. One round trip. */
+export async function linkOfSession(db: Database, sessionId: string): Promise<LinkRow | undefined> {
+  const [row] = await db.rows(readLinkOfSession, [sessionId]);
+  return row;
+}
+
+/** Notes the first use of a token; true for the one call that was first. One round trip. */
+export async function adoptSession(db: Database, sessionId: string): Promise<boolean> {
+  const rows = await db.rows(adopt, [sessionId, db.now()]);
+  return rows.length > 0;
+}
+
+/**
+ * Replaces an offer whose access token expires before `staleAt` (seconds since the epoch) by `pair`,
+ * which keeps the same token ids. Gives the pair now on offer; undefined when it has been adopted.
+ * One round trip.
+ */
+export async function renewOffer(
+  db: Database,
+  key: Buffer,
+  staleAt: number,
+  pair: PairRecord,
+): Promise<PairRecord | undefined> {
+  const [row] = await db.rows(renew, [key, staleAt, JSON.stringify(pair)]);
+  return row?.offer;
+}

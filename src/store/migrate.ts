@@ -1,0 +1,56 @@
+import { readFileSync, readdirSync } from "node:fs";
+import type { Pool } from "./database.js";
+
+export interface Migration {
+  /** The file's number: its place in the order. */
+  readonly id: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+const folder = new URL("../../migrations/", import.meta.url);
+
+/** The SQL files of `migrations/`, in order: forward only, each idempotent. */
+export const migrations: readonly Migration[] = readdirSync(folder)
+  .filter((file) => /^\d+-.*\.sql$/.test(file))
+  .sort()
+  .map((file) => ({
+    id: Number.parseInt(file, 10),
+    name: file.replace(/\.sql$/, ""),
+    sql: readFileSync(new URL(file, folder), "utf8"),
+  }));
+
+// Any constant; it only has to differ from the application's own advisory locks.
+const lock = "4735906081";
+
+/**
+ * Brings the database up to date in one transaction and gives the names of the migrations it applied.
+ * Safe to run from many processes at once, through a transaction pooler, on the tables of a Compas
+ * application, and on a database that a newer version of this package has migrated further.
+ */
+export async function migrate(pool: Pool): Promise<string[]> {
+  const client = await pool.connect();
+  let failed = true;
+  try {
+    await client.query("begin");
+    await client.query(`select pg_advisory_xact_lock(${lock})`);
+    await client.query(`create table if not exists "sessionBridgeMigration" (
+      "id" integer primary key, "name" varchar not null, "appliedAt" timestamptz not null default now())`);
+    const { rows } = await client.query(`select "id" from "sessionBridgeMigration"`);
+    const applied = new Set((rows as { id: number }[]).map(({ id }) => id));
+    const missing = migrations.filter(({ id }) => !applied.has(id));
+    for (const { id, name, sql } of missing) {
+      await client.query(sql);
+      await client.query(`insert into "sessionBridgeMigration" ("id", "name") values ($1, $2)`, [
+        id,
+        name,
+      ]);
+    }
+    await client.query("commit");
+    failed = false;
+    return missing.map(({ name }) => name);
+  } finally {
+    // A broken transaction ends with its connection.
+    client.release(failed);
+  }
+}

@@ -1,0 +1,72 @@
+import { coalesce } from "./coalesce.js";
+import { type Database, statement } from "./database.js";
+import type { LinkRow } from "./links.js";
+
+/** A live session as read by one of its access tokens. */
+export interface SessionRow {
+  readonly id: string;
+  readonly checksum: string;
+  /** JSON text, parsed only when somebody looks at the session. */
+  readonly data: string;
+  readonly maxAgeInSeconds: number | null;
+  /** The legacy session it was upgraded from; only read by the bridge. */
+  readonly link: Pick<LinkRow, "source" | "key" | "sealedKey" | "bookkeeping"> | null;
+  readonly adoptedAt: Date | null;
+}
+
+interface ReadRow {
+  tokenId: string;
+  id: string;
+  checksum: string;
+  data: string;
+  maxAgeInSeconds: number | null;
+  key?: Buffer | null;
+  source?: string | null;
+  sealedKey?: Buffer | null;
+  bookkeeping?: Record<string, unknown> | null;
+  adoptedAt?: Date | null;
+}
+
+const live = `where t."id" = any($1::uuid[]) and t."refreshToken" is not null and t."revokedAt" is null
+    and t."expiresAt" > $2 and s."revokedAt" is null`;
+
+const columns = `t."id" as "tokenId", s."id", s."checksum", s."data"::text as "data", s."maxAgeInSeconds"`;
+
+const readSessions = statement<ReadRow>(
+  "read-sessions",
+  `select ${columns}
+  from "sessionStoreToken" t join "sessionStore" s on s."id" = t."session"
+  ${live}`,
+);
+
+const readLinkedSessions = statement<ReadRow>(
+  "read-linked-sessions",
+  `select ${columns}, l."key", l."source", l."sealedKey", l."bookkeeping", l."adoptedAt"
+  from "sessionStoreToken" t join "sessionStore" s on s."id" = t."session"
+  left join "sessionBridgeLink" l on l."session" = s."id"
+  ${live}`,
+);
+
+/**
+ * Reads the live session of an access token by the token's id. One round trip, shared by all requests
+ * of one turn of the event loop. `withLinks` also reads what each session was upgraded from.
+ */
+export function sessionReader(
+  db: Database,
+  { withLinks }: { withLinks: boolean },
+): (accessTokenId: string) => Promise<SessionRow | undefined> {
+  const read = withLinks ? readLinkedSessions : readSessions;
+  return coalesce(async (ids) => {
+    const rows = await db.rows(read, [ids, db.now()]);
+    return new Map(rows.map((row) => [row.tokenId, toSession(row)]));
+  });
+}
+
+function toSession(row: ReadRow): SessionRow {
+  const { id, checksum, data, maxAgeInSeconds, key, source } = row;
+  const link =
+    key && source
+      ? { key, source, sealedKey: row.sealedKey ?? null, bookkeeping: row.bookkeeping ?? {} }
+      : null;
+  return { id, checksum, data, maxAgeInSeconds, link, adoptedAt: row.adoptedAt ?? null };
+}

@@ -1,0 +1,162 @@
+import type { Context } from "koa";
+import { changesBetween, parseData, type SessionData } from "../commit.js";
+import type { SessionRow } from "../store/read-sessions.js";
+import { revokeSession } from "../store/revoke-session.js";
+import { commitChanges } from "../store/update-session.js";
+import type { TokenPair } from "./jwt.js";
+import { createSession, type Session, type SessionOwner } from "./session.js";
+import type { TokenStore } from "./token-store.js";
+
+/** What the bridge wants to know of the token path. */
+export interface TokenPathHooks {
+  /** The session's data or lifetime has been committed. */
+  committed(ctx: Context, row: SessionRow, data: string): Promise<void>;
+  /** The session has been ended. */
+  ended(ctx: Context, row: SessionRow): Promise<void>;
+}
+
+/**
+ * The token session of one request: loads lazily, commits changes, keeps what is to be handed out.
+ * Three states, as seen by the handler: untouched (undefined), removed (false), a session object.
+ */
+export class SessionHandle implements SessionOwner {
+  readonly #store: TokenStore;
+  readonly #ctx: Context;
+  readonly #hooks: TokenPathHooks | undefined;
+  readonly defaultMaxAgeInSeconds: number;
+  #row: SessionRow | undefined;
+  #base: SessionData = {};
+  #session: Session | false | undefined;
+  #maxAgeInSeconds: number | null;
+  #maxAgeChanged = false;
+  /** A pair made in this request that the client does not have yet. */
+  #pair: TokenPair | undefined;
+
+  constructor(
+    store: TokenStore,
+    row: SessionRow | undefined,
+    options: { ctx: Context; hooks: TokenPathHooks | undefined; defaultMaxAgeInSeconds: number },
+  ) {
+    this.#store = store;
+    this.#row = row;
+    this.#ctx = options.ctx;
+    this.#hooks = options.hooks;
+    this.defaultMaxAgeInSeconds = options.defaultMaxAgeInSeconds;
+    this.#maxAgeInSeconds = row?.maxAgeInSeconds ?? null;
+  }
+
+  get isNew(): boolean {
+    return this.#row === undefined;
+  }
+
+  get externalKey(): string | undefined {
+    return this.#row?.id;
+  }
+
+  get maxAgeInSeconds(): number | null {
+    return this.#maxAgeInSeconds;
+  }
+
+  set maxAgeInSeconds(seconds: number | null) {
+    this.#maxAgeInSeconds = seconds;
+    this.#maxAgeChanged = true;
+  }
+
+  /** `ctx.session` */
+  get(): Session | null {
+    if (this.#session === false) return null;
+    if (this.#session === undefined) {
+      this.#session = createSession(this, this.#loadBase());
+    }
+    return this.#session;
+  }
+
+  /** `ctx.session = value`: null removes the session, an object replaces its data and keeps its id. */
+  set(value: unknown): void {
+    if (value === null) {
+      this.#session = false;
+      return;
+    }
+    if (typeof value !== "object")
+      throw new TypeError("ctx.session can only be set to null or an object");
+    if (this.#session === undefined) this.#loadBase();
+    this.#session = createSession(this, value);
+  }
+
+  // What the session object shows of the stored data, parsed apart from what the handler may mutate.
+  #loadBase(): SessionData {
+    if (this.#row === undefined) return {};
+    this.#base = createSession(this, parseData(this.#row.data)).toJSON();
+    return parseData(this.#row.data);
+  }
+
+  /** Brings the store up to date with the session object. */
+  async commit({ save = false, regenerate = false, handlerFailed = false } = {}): Promise<void> {
+    if (this.#session === undefined) return;
+    if (this.#session === false) return this.#remove();
+    if (this.#row === undefined) {
+      // Without its response the client would never get the tokens of a new session.
+      const worthwhile = save || this.#session.populated || this.#maxAgeChanged;
+      if (worthwhile && !handlerFailed) await this.#create(this.#session);
+      return;
+    }
+    if (regenerate) return this.#regenerate(this.#session);
+    await this.#update(this.#row, this.#session, save);
+  }
+
+  /** The pair that is still to be handed out, if any; asked for once. */
+  takePair(): TokenPair | undefined {
+    const pair = this.#pair;
+    this.#pair = undefined;
+    return pair;
+  }
+
+  /** Commits, then gives a pair for the session: the one just made, else a further one. */
+  async issue(): Promise<TokenPair | undefined> {
+    await this.commit();
+    if (this.#row === undefined || this.#session === false) return undefined;
+    return this.takePair() ?? this.#store.issue(this.#row);
+  }
+
+  async #create(session: Session): Promise<void> {
+    const { row, pair } = await this.#store.create(session.toJSON(), this.#maxAgeInSeconds);
+    this.#row = row;
+    this.#pair = pair;
+    this.#committed(row.data);
+  }
+
+  async #update(row: SessionRow, session: Session, save: boolean): Promise<void> {
+    const changes = changesBetween(this.#base, session.toJSON());
+    if (changes === undefined && !this.#maxAgeChanged && !save) return;
+    const committed = await commitChanges(this.#store.db, row.id, {
+      set: {},
+      removed: [],
+      ...changes,
+      ...(this.#maxAgeChanged && { maxAgeInSeconds: this.#maxAgeInSeconds }),
+    });
+    // Logged out in the meantime: the logout wins and the change is dropped.
+    if (committed === undefined) return;
+    this.#committed(JSON.stringify(session.toJSON()));
+    await this.#hooks?.committed(this.#ctx, row, committed.data);
+  }
+
+  async #regenerate(session: Session): Promise<void> {
+    await this.#remove();
+    await this.#create(session);
+  }
+
+  async #remove(): Promise<void> {
+    const row = this.#row;
+    if (row === undefined) return;
+    await revokeSession(this.#store.db, row.id);
+    this.#row = undefined;
+    this.#pair = undefined;
+    await this.#hooks?.ended(this.#ctx, row);
+  }
+
+  // From here on, only what changes after this commit is a change.
+  #committed(json: string): void {
+    this.#base = parseData(json);
+    this.#maxAgeChanged = false;
+  }
+}

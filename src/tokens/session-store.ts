@@ -1,0 +1,177 @@
+import { changesBetween, parseData, type SessionData } from "../commit.js";
+import { BridgeError } from "../errors.js";
+import { Events, type TokenEvents } from "../events.js";
+import {
+  OptionsReader,
+  readSharedOptions,
+  readTokenOptions,
+  sharedOptionNames,
+  tokenOptionNames,
+  type TokenSessionOptions,
+} from "../options.js";
+import { type Cleaned, deleteExpired } from "../store/cleanup.js";
+import { createDatabase } from "../store/database.js";
+import type { Rotation } from "../store/rotate-tokens.js";
+import { revokeSession } from "../store/revoke-session.js";
+import { commitChanges, replaceSession } from "../store/update-session.js";
+import type { TokenPair } from "./jwt.js";
+import { createTokenStore, type TokenStore } from "./token-store.js";
+
+/** A session as read from the store. */
+export interface StoredSession {
+  readonly id: string;
+  /** The version of `data`. */
+  readonly checksum: string;
+  data: SessionData;
+}
+
+/**
+ * Sessions by token, outside of any request. Everything throws a {@link BridgeError} with code
+ * `store-unavailable` or `schema-missing` when the database does not answer as it should.
+ */
+export interface SessionStore {
+  /** Creates a session with its first token pair. One statement. */
+  create(data: SessionData): Promise<TokenPair>;
+  /** The live session of a valid access token, or undefined. One statement, shared by concurrent calls. */
+  get(accessToken: string): Promise<StoredSession | undefined>;
+  /**
+   * Stores `session.data` and gives the session with its new version. For an object that `get` gave,
+   * only the members that changed since are written, so nobody else's change is lost. For any other
+   * object with `id` and `checksum`, the whole data is replaced if its version is still `checksum`.
+   *
+   * @throws BridgeError `session-ended`, or `session-conflict` when the version has moved on
+   */
+  update(session: StoredSession): Promise<StoredSession>;
+  /** Ends a session and all its tokens. Ending an ended session is no error. One statement. */
+  invalidate(session: Pick<StoredSession, "id">): Promise<void>;
+  /**
+   * Exchanges a refresh token for its successor pair; undefined when it is invalid or was reused, in
+   * which case the session has been revoked. One statement.
+   */
+  readonly refreshTokens: (refreshToken: string) => Promise<TokenPair | undefined>;
+  /**
+   * Deletes tokens that expired or were revoked longer ago than this, and sessions left without any.
+   * Default 14 days, in batches of 5000 rows looked at a statement.
+   */
+  cleanupExpiredSessions(options?: {
+    maxRevokedAgeInDays?: number;
+    batchSize?: number;
+  }): Promise<Cleaned>;
+  readonly on: <Name extends keyof TokenEvents>(
+    name: Name,
+    listener: (...args: TokenEvents[Name]) => void,
+  ) => void;
+}
+
+const millisecondsPerDay = 24 * 60 * 60 * 1000;
+
+/** Exchanges a refresh token; undefined when it is invalid or was reused. */
+export type Refresh = (refreshToken: string) => Promise<TokenPair | undefined>;
+
+/** What the bridge wants to know of changes that are made without a request. */
+export interface SessionStoreHooks {
+  updated(sessionId: string, data: SessionData): Promise<void>;
+  ended(sessionId: string): Promise<void>;
+}
+
+/** The public store over the internal one. */
+export function sessionStoreOver(
+  store: TokenStore,
+  events: Pick<Events<TokenEvents>, "on">,
+  refreshTokens: Refresh,
+  hooks?: SessionStoreHooks,
+): SessionStore {
+  const { db } = store;
+  const bases = new WeakMap<StoredSession, string>();
+
+  function remember(session: StoredSession, json: string): StoredSession {
+    bases.set(session, json);
+    return session;
+  }
+
+  return {
+    refreshTokens,
+    on: (name, listener) => {
+      events.on(name, listener);
+    },
+
+    async create(data) {
+      return (await store.create(data, null)).pair;
+    },
+
+    async get(accessToken) {
+      const row = await store.load(accessToken);
+      if (row === undefined) return undefined;
+      const { id, checksum, data } = row;
+      return remember({ id, checksum, data: parseData(data) }, data);
+    },
+
+    async update(session) {
+      const { id, data } = session;
+      const base = bases.get(session);
+      if (base === undefined) {
+        const replaced = await replaceSession(db, { ...session, data: JSON.stringify(data) });
+        if (replaced === "conflict") throw new BridgeError("session-conflict");
+        if (replaced === "ended") throw new BridgeError("session-ended");
+        await hooks?.updated(id, data);
+        return remember({ id, checksum: replaced.checksum, data }, replaced.data);
+      }
+      const changes = changesBetween(parseData(base), data);
+      if (changes === undefined) return session;
+      const committed = await commitChanges(db, id, changes);
+      if (committed === undefined) throw new BridgeError("session-ended");
+      const { checksum, data: json } = committed;
+      const merged = parseData(json);
+      await hooks?.updated(id, merged);
+      return remember({ id, checksum, data: merged }, json);
+    },
+
+    async invalidate({ id }) {
+      await revokeSession(db, id);
+      await hooks?.ended(id);
+    },
+
+    async cleanupExpiredSessions({ maxRevokedAgeInDays = 14, batchSize = 5000 } = {}) {
+      const before = new Date(db.now().getTime() - maxRevokedAgeInDays * millisecondsPerDay);
+      return deleteExpired(db, { before, batchSize });
+    },
+  };
+}
+
+/** Rotates and tells about it; `onRotation` learns of it first. */
+export function refresher(
+  store: TokenStore,
+  events: Pick<Events<TokenEvents>, "emit">,
+  onRotation?: (rotation: Rotation) => Promise<void>,
+): Refresh {
+  return async (refreshToken) => {
+    const rotation = await store.rotate(refreshToken);
+    if (rotation === undefined) return undefined;
+    await onRotation?.(rotation);
+    const { outcome, sessionId, tokens } = rotation;
+    events.emit(outcome === "reused" ? "session:leaked" : "refreshed", { sessionId });
+    return tokens ?? undefined;
+  };
+}
+
+/** Reads the flat options of `tokenSession` and `createSessionStore`. */
+export function readTokenSessionOptions(caller: string, options: TokenSessionOptions) {
+  const reader = new OptionsReader(caller);
+  const raw = reader.object("options", options, [...sharedOptionNames, ...tokenOptionNames]);
+  const shared = readSharedOptions(reader, raw);
+  const tokens = readTokenOptions(reader, "", raw);
+  reader.finish();
+  return { shared, tokens };
+}
+
+/**
+ * The session store by itself, for scripts, workers and other transports.
+ *
+ * @throws TypeError that lists every invalid option
+ */
+export function createSessionStore(options: TokenSessionOptions): SessionStore {
+  const { shared, tokens } = readTokenSessionOptions("createSessionStore", options);
+  const store = createTokenStore(createDatabase(shared), tokens, { withLinks: false });
+  const events = new Events<TokenEvents>();
+  return sessionStoreOver(store, events, refresher(store, events));
+}

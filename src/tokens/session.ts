@@ -1,0 +1,126 @@
+import { inspect } from "node:util";
+import type { SessionData } from "../commit.js";
+
+/**
+ * `ctx.session`, with koa-session's surface. Any other member is session data: what JSON can hold,
+ * except members that start with an underscore.
+ */
+export interface Session {
+  // Applications read and write members by name without declaring them, as they did before.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  [member: string]: any;
+  /** True until the session has been stored. */
+  readonly isNew: boolean;
+  /** How many members there are. */
+  readonly length: number;
+  readonly populated: boolean;
+  /**
+   * Lifetime in milliseconds. Setting it gives this session a lifetime of its own: its refresh tokens
+   * last so long from each refresh. Any other value goes back to the configured lifetime.
+   */
+  get maxAge(): number;
+  set maxAge(milliseconds: number | string | null | undefined);
+  /** The session's id, once it has one. */
+  readonly externalKey: string | undefined;
+  /** Stores the session now, changed or not. */
+  save(callback?: (error?: unknown) => void): Promise<void>;
+  /** Moves the data to a new session with new tokens and ends this one. */
+  regenerate(callback?: (error?: unknown) => void): Promise<void>;
+  /** Stores the session now if it changed. */
+  manuallyCommit(): Promise<void>;
+  toJSON(): SessionData;
+}
+
+/** What a session asks of the request it belongs to. */
+export interface SessionOwner {
+  readonly isNew: boolean;
+  readonly externalKey: string | undefined;
+  maxAgeInSeconds: number | null;
+  readonly defaultMaxAgeInSeconds: number;
+  commit(options: { save?: boolean; regenerate?: boolean }): Promise<void>;
+}
+
+// Members that are accessors: data of these names cannot be shown on the session, and stays as stored.
+const accessors = new Set(["isNew", "length", "populated", "maxAge", "externalKey"]);
+
+class TokenSession {
+  readonly #owner: SessionOwner;
+
+  constructor(owner: SessionOwner, data: object) {
+    this.#owner = owner;
+    for (const [name, value] of Object.entries(data)) {
+      if (accessors.has(name)) continue;
+      // Defined, not assigned: a stored `__proto__` stays data.
+      Object.defineProperty(this, name, {
+        value: value as unknown,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    }
+  }
+
+  get isNew(): boolean {
+    return this.#owner.isNew;
+  }
+
+  get length(): number {
+    return Object.keys(this.toJSON()).length;
+  }
+
+  get populated(): boolean {
+    return this.length > 0;
+  }
+
+  get maxAge(): number {
+    return (this.#owner.maxAgeInSeconds ?? this.#owner.defaultMaxAgeInSeconds) * 1000;
+  }
+
+  set maxAge(milliseconds: number | string | null | undefined) {
+    const own = typeof milliseconds === "number" && milliseconds > 0;
+    this.#owner.maxAgeInSeconds = own ? Math.ceil(milliseconds / 1000) : null;
+  }
+
+  get externalKey(): string | undefined {
+    return this.#owner.externalKey;
+  }
+
+  save(callback?: (error?: unknown) => void): Promise<void> {
+    return settle(this.#owner.commit({ save: true }), callback);
+  }
+
+  regenerate(callback?: (error?: unknown) => void): Promise<void> {
+    return settle(this.#owner.commit({ regenerate: true }), callback);
+  }
+
+  manuallyCommit(): Promise<void> {
+    return this.#owner.commit({});
+  }
+
+  toJSON(): SessionData {
+    return Object.fromEntries(
+      Object.entries(this).filter(
+        ([name, value]) => !name.startsWith("_") && typeof value !== "function",
+      ),
+    );
+  }
+
+  [inspect.custom](): SessionData {
+    return this.toJSON();
+  }
+}
+
+async function settle(
+  committed: Promise<void>,
+  callback: ((error?: unknown) => void) | undefined,
+): Promise<void> {
+  if (callback === undefined) return committed;
+  await committed.then(() => {
+    callback();
+  }, callback);
+}
+
+/** A session object over its owner, filled with `data`. */
+export function createSession(owner: SessionOwner, data: object): Session {
+  return new TokenSession(owner, data);
+}

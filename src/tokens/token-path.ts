@@ -1,0 +1,105 @@
+import type { Context, Next } from "koa";
+import { BridgeError } from "../errors.js";
+import type { Events, TokenEvents } from "../events.js";
+import type { ParsedSharedOptions, ParsedTokenOptions } from "../options.js";
+import type { SessionRow } from "../store/read-sessions.js";
+import { handOut, isUnreadable } from "../transport.js";
+import { SessionHandle, type TokenPathHooks } from "./session-handle.js";
+import type { TokenPair } from "./jwt.js";
+import type { TokenStore } from "./token-store.js";
+
+/** The bearer credential of a request. */
+export type BearerCredential =
+  | { readonly kind: "bearer"; readonly row: SessionRow }
+  | { readonly kind: "invalid" }
+  | { readonly kind: "none" };
+
+/** Requests whose session is a token session, or none at all. */
+export interface TokenPath {
+  /** Reads the access token, if there is one of ours, and its live session. */
+  authenticate(ctx: Context): Promise<BearerCredential>;
+  /**
+   * Gives `ctx.session`, runs the handler, commits, hands out new tokens.
+   *
+   * @throws BridgeError `invalid-token`: presented and refused is never the same as not presented
+   */
+  run(ctx: Context, next: Next, credential: BearerCredential): Promise<void>;
+  /** The pair of a request that `run` is running; undefined when another path runs it. */
+  issueTokens(ctx: Context): Promise<TokenPair> | undefined;
+  /**
+   * The answer to an upgrade without a cookie session. Never a pair: whoever got hold of a short-lived
+   * access token must not turn it into a refresh token.
+   */
+  refuseUpgrade(ctx: Context): Promise<never>;
+}
+
+export function createTokenPath(
+  store: TokenStore,
+  options: { shared: ParsedSharedOptions; tokens: ParsedTokenOptions },
+  events: Pick<Events<TokenEvents>, "emit">,
+  hooks?: TokenPathHooks,
+): TokenPath {
+  const { readAccessToken, isForeignToken, onInvalidToken, transport, offer } = options.shared;
+  const handles = new WeakMap<Context, SessionHandle>();
+
+  return {
+    async authenticate(ctx) {
+      const token = readAccessToken(ctx);
+      if (token === undefined || isForeignToken(token)) return { kind: "none" };
+      const row = await store.load(token);
+      if (row !== undefined) return { kind: "bearer", row };
+      return { kind: "invalid" };
+    },
+
+    async run(ctx, next, credential) {
+      if (credential.kind === "invalid") {
+        events.emit("token-refused");
+        if (onInvalidToken === "reject") throw new BridgeError("invalid-token");
+      }
+      const row = credential.kind === "bearer" ? credential.row : undefined;
+      const handle = new SessionHandle(store, row, {
+        ctx,
+        hooks,
+        defaultMaxAgeInSeconds: options.tokens.refreshTokenMaxAgeInSeconds,
+      });
+      handles.set(ctx, handle);
+      Object.defineProperty(ctx, "session", {
+        get: () => handle.get(),
+        set: (value: unknown) => {
+          handle.set(value);
+        },
+        configurable: true,
+        enumerable: true,
+      });
+      try {
+        await next();
+      } catch (error) {
+        // The handler's own error is what the client and the operator must see.
+        await handle.commit({ handlerFailed: true }).catch((failure: unknown) => {
+          events.emit("error", failure as Error);
+        });
+        throw error;
+      }
+      // The client of a page load cannot receive tokens: nothing would ever open such a session.
+      await handle.commit({ handlerFailed: isUnreadable(ctx) });
+      const pair = handle.takePair();
+      if (pair !== undefined && offer(ctx)) {
+        // Without a cookie there is nothing to call the upgrade endpoint with: headers it is.
+        await handOut(ctx, transport === "endpoint" ? "headers" : transport, pair);
+      }
+    },
+
+    refuseUpgrade(ctx) {
+      const isBearer = handles.get(ctx)?.isNew === false;
+      return Promise.reject(new BridgeError(isBearer ? "already-bearer" : "no-session"));
+    },
+
+    issueTokens(ctx) {
+      const handle = handles.get(ctx);
+      return handle?.issue().then((pair) => {
+        if (pair === undefined) throw new BridgeError("no-session");
+        return pair;
+      });
+    },
+  };
+}

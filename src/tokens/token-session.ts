@@ -1,0 +1,111 @@
+import type { Context, DefaultState, Middleware } from "koa";
+import { answering } from "../answer.js";
+import { Events, type TokenEvents } from "../events.js";
+import type { TokenSessionOptions } from "../options.js";
+import { createDatabase, type Pool } from "../store/database.js";
+import { createEndpoints, type Endpoints } from "./endpoints.js";
+import type { TokenPair } from "./jwt.js";
+import type { Session } from "./session.js";
+import {
+  readTokenSessionOptions,
+  refresher,
+  type SessionStore,
+  sessionStoreOver,
+} from "./session-store.js";
+import { createTokenPath } from "./token-path.js";
+import { createTokenStore } from "./token-store.js";
+
+/** What a session middleware gives to `ctx`. */
+export interface SessionContext {
+  /** Read: null once removed. Set: an object replaces the data, null ends the session. */
+  get session(): Session | null;
+  set session(value: object | null);
+}
+
+/** A Koa middleware that gives `ctx.session`, with what an application needs beside it. */
+export interface SessionMiddleware extends Middleware<DefaultState, SessionContext> {
+  /** `POST {prefix}/upgrade`, `/refresh` and `/logout`. Default prefix `/session`. */
+  routes(options?: { prefix?: string }): Middleware;
+  /**
+   * Commits the session now and gives tokens for it: for a login that answers in the body.
+   *
+   * @throws BridgeError `no-session` when the session is empty or removed
+   */
+  issueTokens(ctx: object): Promise<TokenPair>;
+  readonly sessions: SessionStore;
+  on: SessionStore["on"];
+  /** Lets go of the pool; the pool itself stays open. */
+  close(): Promise<void>;
+}
+
+/**
+ * Sessions by access token alone: what remains of the bridge after the migration.
+ *
+ * @throws TypeError that lists every invalid option
+ */
+export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
+  const { shared, tokens } = readTokenSessionOptions("tokenSession", options);
+  const events = new Events<TokenEvents>();
+  const store = createTokenStore(createDatabase(shared), tokens, { withLinks: false });
+  const path = createTokenPath(store, { shared, tokens }, events);
+  const sessions = sessionStoreOver(store, events, refresher(store, events));
+  const release = guardPool(shared.pool, events);
+  const resolved = new WeakSet<Context>();
+  let endpoints: Endpoints | undefined;
+
+  const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
+    if (endpoints?.isRefresh(ctx) === true) return next();
+    return answering(ctx, next, async (next) => {
+      const credential = await path.authenticate(ctx);
+      resolved.add(ctx);
+      await path.run(ctx, next, credential);
+    });
+  };
+
+  return Object.assign(middleware, {
+    sessions,
+    on: sessions.on,
+    issueTokens: (ctx: object) => issueTokens(ctx as Context),
+    close: () => {
+      release();
+      return Promise.resolve();
+    },
+    routes({ prefix = "/session" } = {}) {
+      endpoints = createEndpoints(prefix, {
+        upgrade: (ctx) => path.refuseUpgrade(ctx),
+        now: shared.clock,
+        refresh: sessions.refreshTokens,
+        logout,
+        isResolved: (ctx) => resolved.has(ctx),
+        resolve: (ctx, next) => middleware(ctx as never, next) as Promise<void>,
+      });
+      return endpoints.middleware;
+    },
+  });
+
+  async function issueTokens(ctx: Context): Promise<TokenPair> {
+    return path.issueTokens(ctx) ?? missingMiddleware();
+  }
+}
+
+/** `issueTokens` was called for a request that the middleware has not seen. */
+export function missingMiddleware(): never {
+  throw new TypeError("issueTokens: the session middleware has not run for this request");
+}
+
+/** Ends the session; the middleware commits it when the handler is done. */
+export function logout(ctx: Context): Promise<void> {
+  (ctx as Context & SessionContext).session = null;
+  return Promise.resolve();
+}
+
+/** A pool without an `error` listener ends the process when an idle connection is lost. */
+export function guardPool(pool: Pool, events: Pick<Events<TokenEvents>, "emit">): () => void {
+  const listener = (error: Error) => {
+    events.emit("error", error);
+  };
+  pool.on("error", listener);
+  return () => {
+    pool.off("error", listener);
+  };
+}

@@ -1,0 +1,112 @@
+import { parseData, type SessionData } from "../commit.js";
+import type { ParsedTokenOptions, TokenMaxAges } from "../options.js";
+import { insertSession } from "../store/create-session.js";
+import type { Database } from "../store/database.js";
+import { sessionReader, type SessionRow } from "../store/read-sessions.js";
+import { readRefreshedSession } from "../store/read-refreshed-session.js";
+import { type Rotation, rotateRefreshToken } from "../store/rotate-tokens.js";
+import { insertTokenPair, type PairRecord } from "../store/token-pair.js";
+import { createTokenCodec, type TokenCodec, type TokenPair } from "./jwt.js";
+
+/** How long the immediate predecessor of a refresh token is answered with the same successor pair. */
+export const refreshGraceInSeconds = 15;
+
+/** What the middlewares need of the store: its operations by token, with rows instead of copies. */
+export interface TokenStore {
+  readonly db: Database;
+  readonly codec: TokenCodec;
+  /** The live session of a valid access token. */
+  load(accessToken: string): Promise<SessionRow | undefined>;
+  /** Creates a session and its first pair. */
+  create(
+    data: SessionData,
+    maxAgeInSeconds: number | null,
+  ): Promise<{ row: SessionRow; pair: TokenPair }>;
+  /** A further pair for a live session; undefined when it has ended. */
+  issue(
+    session: Pick<SessionRow, "id" | "data" | "maxAgeInSeconds">,
+  ): Promise<TokenPair | undefined>;
+  /** Rotates a valid refresh token. */
+  rotate(refreshToken: string): Promise<(Rotation & { tokens: TokenPair | null }) | undefined>;
+  /** Ids and times for a new pair of this session. */
+  readonly newPair: (
+    sessionId: string,
+    data: SessionData,
+    maxAgeInSeconds: number | null,
+  ) => Promise<PairRecord>;
+}
+
+/** `withLinks` reads and writes what the bridge knows of a session along with it. */
+export function createTokenStore(
+  db: Database,
+  options: ParsedTokenOptions,
+  { withLinks }: { withLinks: boolean },
+): TokenStore {
+  const codec = createTokenCodec(options);
+  const readSession = sessionReader(db, { withLinks });
+
+  async function maxAges(id: string, data: () => SessionData): Promise<Required<TokenMaxAges>> {
+    const { accessTokenMaxAgeInSeconds, refreshTokenMaxAgeInSeconds, tokenMaxAgeResolver } =
+      options;
+    const resolved = await tokenMaxAgeResolver?.({ id, data: data() });
+    return { accessTokenMaxAgeInSeconds, refreshTokenMaxAgeInSeconds, ...resolved };
+  }
+
+  async function newPair(id: string, data: SessionData, maxAgeInSeconds: number | null) {
+    const ages = await maxAges(id, () => data);
+    const issuedAt = Math.floor(db.now().getTime() / 1000);
+    const refreshAge = maxAgeInSeconds ?? ages.refreshTokenMaxAgeInSeconds;
+    return {
+      accessToken: db.generateId(),
+      refreshToken: db.generateId(),
+      issuedAt,
+      accessTokenExpiresAt: issuedAt + Math.min(ages.accessTokenMaxAgeInSeconds, refreshAge),
+      refreshTokenExpiresAt: issuedAt + refreshAge,
+    };
+  }
+
+  return {
+    db,
+    codec,
+    newPair,
+
+    async load(accessToken) {
+      const tokenId = await codec.verifyAccessToken(accessToken, db.now());
+      return tokenId === undefined ? undefined : readSession(tokenId);
+    },
+
+    async create(data, maxAgeInSeconds) {
+      const id = db.generateId();
+      const json = JSON.stringify(data);
+      const pair = await newPair(id, data, maxAgeInSeconds);
+      const checksum = await insertSession(db, { id, data: json, maxAgeInSeconds, pair });
+      const row = { id, checksum, data: json, maxAgeInSeconds, link: null, adoptedAt: null };
+      return { row, pair: await codec.signPair(id, pair) };
+    },
+
+    async issue({ id, data, maxAgeInSeconds }) {
+      const pair = await newPair(id, parseData(data), maxAgeInSeconds);
+      return (await insertTokenPair(db, id, pair)) ? codec.signPair(id, pair) : undefined;
+    },
+
+    async rotate(refreshToken) {
+      const refreshTokenId = await codec.verifyRefreshToken(refreshToken, db.now());
+      if (refreshTokenId === undefined) return undefined;
+      const session =
+        options.tokenMaxAgeResolver && (await readRefreshedSession(db, refreshTokenId));
+      const ages = session
+        ? await maxAges(session.id, () => parseData(session.data))
+        : { ...options };
+      const rotation = await rotateRefreshToken(db, {
+        refreshTokenId,
+        graceInSeconds: refreshGraceInSeconds,
+        accessTokenMaxAgeInSeconds: ages.accessTokenMaxAgeInSeconds,
+        refreshTokenMaxAgeInSeconds: ages.refreshTokenMaxAgeInSeconds,
+        withLinks,
+      });
+      if (rotation === undefined) return undefined;
+      const { sessionId, pair } = rotation;
+      return { ...rotation, tokens: pair && (await codec.signPair(sessionId, pair)) };
+    },
+  };
+}
