@@ -1,0 +1,226 @@
+import type Koa from "koa";
+import type { Context, DefaultState, Middleware, Next } from "koa";
+import { answering } from "./answer.js";
+import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.js";
+import { type Credential, presentedSources, readCredential } from "./credential.js";
+import { type BridgeEvents, Events, type LegacyOutcome } from "./events.js";
+import { installSources } from "./legacy/install.js";
+import { createLegacyPath } from "./legacy/legacy-path.js";
+import { LegacyRequest } from "./legacy/legacy-request.js";
+import type { LegacyEnvironment } from "./legacy/legacy-session.js";
+import { createOffers } from "./legacy/offer.js";
+import type { LegacySource } from "./legacy/source.js";
+import { createWriteThrough } from "./legacy/write-through.js";
+import { createModeFlag, type Mode } from "./mode.js";
+import { countHits, type MigrationStatus } from "./monitor/hits.js";
+import { createDatabase } from "./store/database.js";
+import { adoptSession, linkReader } from "./store/links.js";
+import type { SessionRow } from "./store/read-sessions.js";
+import { createEndpoints, type Endpoints } from "./tokens/endpoints.js";
+import type { TokenPair } from "./tokens/jwt.js";
+import { refresher, sessionStoreOver } from "./tokens/session-store.js";
+import { createTokenPath } from "./tokens/token-path.js";
+import {
+  guardPool,
+  logout,
+  missingMiddleware,
+  type SessionContext,
+  type SessionMiddleware,
+} from "./tokens/token-session.js";
+import { createTokenStore } from "./tokens/token-store.js";
+
+/** A Koa application, whatever its state and context are typed as. */
+export interface KoaApplication {
+  use(...middleware: never[]): unknown;
+  readonly context: object;
+}
+
+interface BridgeSurface extends Pick<
+  SessionMiddleware,
+  "routes" | "issueTokens" | "sessions" | "close"
+> {
+  on<Name extends keyof BridgeEvents>(
+    name: Name,
+    listener: (...args: BridgeEvents[Name]) => void,
+  ): void;
+  /** How the migration goes, as counted by this process since it started. */
+  status(): Promise<MigrationStatus>;
+}
+
+/** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
+export type SessionBridge = Middleware<DefaultState, SessionContext> & BridgeSurface;
+
+/**
+ * Accepts legacy cookies and bearer tokens side by side and turns cookie sessions into token sessions.
+ * Put it where `session(CONFIG, app)` was.
+ *
+ * @throws TypeError that lists every invalid option
+ */
+export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication): SessionBridge {
+  if (typeof (app as KoaApplication | undefined)?.use !== "function") {
+    throw new TypeError("sessionBridge: the second argument must be the Koa application");
+  }
+  const parsed = readBridgeOptions(options);
+  const { shared, tokens } = parsed;
+  const events = new Events<BridgeEvents>();
+  const db = createDatabase(shared);
+  const store = createTokenStore(db, tokens, { withLinks: true });
+  const environment: LegacyEnvironment = {
+    ...parsed,
+    store,
+    events,
+    keys: tokens.keys,
+    readLink: linkReader(db),
+  };
+  const sources = installSources(app as Koa, parsed.sources);
+  const flag = createModeFlag(parsed.mode, (error) => {
+    events.emit("error", error);
+  });
+  const writeThrough = createWriteThrough(environment, sources, () => flag.current === "tokens");
+  const paths = {
+    tokens: createTokenPath(store, { shared, tokens }, events, writeThrough.ofRequests),
+    legacy: createLegacyPath(environment),
+  };
+  const offers = createOffers(shared, events);
+  const refreshTokens = refresher(store, events, async ({ sessionId, outcome, link, adopted }) => {
+    if (link === null) return;
+    if (adopted) events.emit("adopted", { source: link.source, sessionId });
+    if (outcome === "reused") await writeThrough.end(link);
+  });
+  const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
+  const status = countHits(
+    events,
+    parsed.sources.map(({ name }) => name),
+    db.now(),
+  );
+  const release = guardPool(shared.pool, events);
+  const resolved = new WeakSet<Context>();
+  let endpoints: Endpoints | undefined;
+
+  const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
+    if (endpoints?.isRefresh(ctx) === true) return next();
+    return answering(ctx, next, async (next) => {
+      const mode = await flag.of(ctx);
+      const presented = presentedSources(ctx, sources);
+      const credential = await readCredential(ctx, mode, presented, paths);
+      resolved.add(ctx);
+      await serve(ctx, next, mode, presented, credential);
+    });
+  };
+
+  const surface: BridgeSurface = {
+    sessions,
+    on: (name, listener) => {
+      events.on(name, listener);
+    },
+    issueTokens: async (ctx: object) => issueTokens(ctx as Context),
+    status: () => Promise.resolve(status(flag.current)),
+    close: () => {
+      release();
+      return Promise.resolve();
+    },
+    routes({ prefix = "/session" } = {}) {
+      endpoints = createEndpoints(prefix, {
+        upgrade: (ctx) =>
+          paths.legacy.issueTokens(ctx, { evenIfAdopted: false }) ??
+          paths.tokens.refuseUpgrade(ctx),
+        refresh: refreshTokens,
+        logout,
+        isResolved: (ctx) => resolved.has(ctx),
+        resolve: (ctx, next) => middleware(ctx as never, next) as Promise<void>,
+        now: shared.clock,
+      });
+      return endpoints.middleware;
+    },
+  };
+  return Object.assign(middleware, surface);
+
+  async function serve(
+    ctx: Context,
+    next: Next,
+    mode: Mode,
+    presented: readonly LegacySource[],
+    credential: Credential,
+  ): Promise<void> {
+    switch (credential.kind) {
+      case "bearer":
+        await adopt(credential.row);
+        count(ctx, presented[0], "redundant");
+        return paths.tokens.run(ctx, next, credential);
+      case "invalid":
+        count(ctx, presented[0], "redundant");
+        return paths.tokens.run(ctx, next, credential);
+      case "legacy":
+        return serveLegacy(ctx, next, mode, credential);
+      case "none": {
+        if (mode === "tokens") drop(ctx, presented);
+        const [first] = sources;
+        if (mode === "tokens" || mode === "drain" || first === undefined) {
+          return paths.tokens.run(ctx, next, credential);
+        }
+        const request = new LegacyRequest(environment, ctx, mode, first);
+        await paths.legacy.run(request, first, next);
+        await offers.make(request);
+      }
+    }
+  }
+
+  async function serveLegacy(
+    ctx: Context,
+    next: Next,
+    mode: Mode,
+    credential: Credential & { kind: "legacy" },
+  ): Promise<void> {
+    const { source, request } = credential;
+    if (mode === "drain" && credential.dead !== undefined) {
+      count(ctx, source, credential.dead);
+      return paths.tokens.run(ctx, next, { kind: "none" });
+    }
+    try {
+      await paths.legacy.run(request, source, next);
+    } finally {
+      const outcome = paths.legacy.outcomeOf(credential);
+      count(ctx, source, outcome);
+      if (outcome === "hit" && !ctx.headerSent) markDeprecated(ctx);
+    }
+    await offers.make(request);
+  }
+
+  function drop(ctx: Context, presented: readonly LegacySource[]): void {
+    for (const source of presented) {
+      source.clear(ctx);
+      count(ctx, source, "dropped");
+    }
+  }
+
+  async function adopt({ id, link, adoptedAt }: SessionRow): Promise<void> {
+    if (link === null || adoptedAt !== null) return;
+    if (await adoptSession(db, id)) events.emit("adopted", { source: link.source, sessionId: id });
+  }
+
+  function count(ctx: Context, source: LegacySource | undefined, outcome: LegacyOutcome): void {
+    if (source === undefined) return;
+    const hit = { source: source.name, labels: labelsOf(ctx) };
+    events.emit("legacy-cookie", { ...hit, outcome });
+    if (outcome === "hit") events.emit("legacy-hit", hit);
+  }
+
+  function labelsOf(ctx: Context): Record<string, string> {
+    try {
+      return parsed.labels(ctx);
+    } catch (error) {
+      events.emit("error", error as Error);
+      return {};
+    }
+  }
+
+  function markDeprecated(ctx: Context): void {
+    for (const [name, value] of Object.entries(parsed.deprecation)) ctx.append(name, value);
+  }
+
+  async function issueTokens(ctx: Context): Promise<TokenPair> {
+    const pair =
+      paths.legacy.issueTokens(ctx, { evenIfAdopted: true }) ?? paths.tokens.issueTokens(ctx);
+    return pair ?? missingMiddleware();
+  }
+}

@@ -1,0 +1,47 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { readArguments } from "./arguments.js";
+import type { SigningAlgorithm } from "../tokens/keys.js";
+
+const help = `Usage: koa-session-bridge keygen [--alg HS256|ES256|EdDSA] [--kid NAME]
+
+Prints a new signing key as one JSON object, an entry of tokens.signingKeys. It is a secret: keep it
+where the application's other secrets are.
+
+Options:
+  --alg   HS256 (default), ES256 or EdDSA
+  --kid   key id; default: today's date and four random bytes
+  --help  show this
+
+To rotate: put the new key behind the old ones everywhere, then first everywhere, and remove the old
+one when the last token that it signed has expired.
+
+Examples:
+  koa-session-bridge keygen
+  export SESSION_SIGNING_KEYS="[$(koa-session-bridge keygen --alg EdDSA)]"
+`;
+
+const makers: Record<SigningAlgorithm, () => unknown> = {
+  HS256: () => randomBytes(48).toString("base64url"),
+  ES256: () =>
+    generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
+  EdDSA: () => generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }),
+};
+
+export function keygen(args: string[]): Promise<number> {
+  const values = readArguments(args, help, {
+    alg: { type: "string", default: "HS256" },
+    kid: { type: "string" },
+  });
+  if (typeof values === "number") return Promise.resolve(values);
+  const { alg, kid } = values;
+  if (!isAlgorithm(alg)) {
+    process.stderr.write(`Unknown algorithm "${alg}": take HS256, ES256 or EdDSA.\n`);
+    return Promise.resolve(2);
+  }
+  const defaultKid = `${new Date().toISOString().slice(0, 10)}-${randomBytes(4).toString("hex")}`;
+  const key = { kid: kid ?? defaultKid, alg, key: makers[alg]() };
+  process.stdout.write(`${JSON.stringify(key)}\n`);
+  return Promise.resolve(0);
+}
+
+const isAlgorithm = (alg: string): alg is SigningAlgorithm => Object.hasOwn(makers, alg);

@@ -1,0 +1,14 @@
+export { type KoaApplication, type SessionBridge, sessionBridge } from "./bridge.js";
+export type { Deprecation, SessionBridgeOptions } from "./bridge-options.js";
+export { BridgeError, type BridgeErrorCode } from "./errors.js";
+export type { BridgeEvents, LegacyOutcome, TokenEvents } from "./events.js";
+export { koaSession } from "./legacy/koa-session.js";
+export type { LegacySource } from "./legacy/source.js";
+export type { Mode, ModeOption } from "./mode.js";
+export type { MigrationStatus } from "./monitor/hits.js";
+export type { SharedOptions, TokenMaxAges, TokenOptions, Transport } from "./options.js";
+export type { TokenPair } from "./tokens/jwt.js";
+export type { Session } from "./tokens/session.js";
+export type { SigningAlgorithm, SigningKey } from "./tokens/keys.js";
+export type { SessionStore, StoredSession } from "./tokens/session-store.js";
+export type { SessionContext, SessionMiddleware } from "./tokens/token-session.js";

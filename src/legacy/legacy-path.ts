@@ -1,0 +1,106 @@
+import type { Context, Middleware, Next } from "koa";
+import type { LegacyOutcome } from "../events.js";
+import type { Mode } from "../mode.js";
+import { runWithRequest } from "./bridging-store.js";
+import { BridgeError } from "../errors.js";
+import type { TokenPair } from "../tokens/jwt.js";
+import type { LegacyEnvironment } from "./legacy-session.js";
+import { LegacyRequest } from "./legacy-request.js";
+import type { LegacySource } from "./source.js";
+
+/** A source with its installed middleware. */
+export interface InstalledSource extends LegacySource {
+  readonly middleware: Middleware;
+}
+
+/** A presented legacy credential, looked up but not yet judged by the old middleware. */
+export interface LegacyCredential {
+  readonly request: LegacyRequest;
+  /** Why it opens nothing, as far as can be told before the old middleware runs. */
+  readonly dead: "unverified" | "retired" | "missed" | undefined;
+}
+
+/** Requests that the application's own session middleware serves, over the bridging store. */
+export interface LegacyPath {
+  /** Verifies and looks up what the request presents to a source. One statement. */
+  authenticate(ctx: Context, mode: Mode, source: InstalledSource): Promise<LegacyCredential>;
+  /** Runs the old middleware and the handler, then upgrades the session; gives the request. */
+  run(request: LegacyRequest, source: InstalledSource, next: Next): Promise<void>;
+  /** What became of the presented credential; told after `run`. */
+  outcomeOf(credential: LegacyCredential): LegacyOutcome;
+  /** Stores, upgrades and gives the pair; undefined when no old middleware runs this request. */
+  issueTokens(ctx: Context, options: { evenIfAdopted: boolean }): Promise<TokenPair> | undefined;
+}
+
+export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
+  const requests = new WeakMap<Context, LegacyRequest>();
+
+  return {
+    async authenticate(ctx, mode, source) {
+      const request = new LegacyRequest(env, ctx, mode, source);
+      const key = source.readKey(ctx);
+      if (key === undefined) return { request, dead: "unverified" };
+      const session = (request.credential = await request.sessionOf(key));
+      if (session.hasEnded) return { request, dead: "missed" };
+      return { request, dead: session.isRetired ? "retired" : undefined };
+    },
+
+    async run(request, source, next) {
+      requests.set(request.ctx, request);
+      try {
+        await runWithRequest(request, () => source.middleware(request.ctx, next) as Promise<void>);
+      } finally {
+        await request.settle();
+      }
+      await request.current?.upgrade();
+      if (request.mode === "drain") keepCookies(request);
+    },
+
+    outcomeOf({ request, dead }) {
+      if (dead !== undefined) return dead;
+      // A data cookie that the handler did not look at stays unjudged; its signature held.
+      return request.isOpened || request.presented === undefined ? "hit" : "missed";
+    },
+
+    issueTokens(ctx, options) {
+      const request = requests.get(ctx);
+      return request && issue(request, options);
+    },
+  };
+}
+
+async function issue(
+  request: LegacyRequest,
+  { evenIfAdopted }: { evenIfAdopted: boolean },
+): Promise<TokenPair> {
+  if (request.mode === "observe") throw new BridgeError("issuing-disabled");
+  await request.source.commit(request.ctx);
+  await request.settle();
+  request.isIssued = true;
+  if (request.diverted !== undefined) return request.diverted;
+  const session = request.current;
+  if (session?.hasEnded !== false) throw new BridgeError("no-session");
+  await session.upgrade();
+  if (!session.isLinked) throw new BridgeError(session.hasEnded ? "no-session" : "not-upgradable");
+  const pair = await session.offer();
+  if (pair !== undefined) return pair;
+  if (!evenIfAdopted) throw new BridgeError("already-adopted");
+  const further = await session.issueFurther();
+  if (further === undefined) throw new BridgeError("no-session");
+  return further;
+}
+
+// The old middleware renews the cookie whenever it stores the session. While draining, the cookie keeps
+// the expiry that it has, and a session that got tokens gets no cookie at all.
+function keepCookies({ ctx, source, current, presented, diverted }: LegacyRequest): void {
+  const isRenewal = current !== undefined && current === presented && current.isLinked;
+  if (diverted === undefined && !isRenewal) return;
+  const lines: string[] = [ctx.response.get("Set-Cookie")].flat();
+  const kept = lines.filter(
+    (line) =>
+      !source.cookieNames.some((name) => line.startsWith(`${name}=`)) ||
+      line.includes("expires=Thu, 01 Jan 1970"),
+  );
+  if (kept.length > 0) ctx.set("Set-Cookie", kept);
+  else ctx.remove("Set-Cookie");
+}

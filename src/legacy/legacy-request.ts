@@ -1,0 +1,91 @@
+import type { Context } from "koa";
+import type { Mode } from "../mode.js";
+import type { TokenPair } from "../tokens/jwt.js";
+import { type LegacyEnvironment, LegacySession } from "./legacy-session.js";
+import type { LegacySource } from "./source.js";
+
+/** One request on the legacy path: the legacy sessions that it touches. */
+export class LegacyRequest {
+  readonly ctx: Context;
+  readonly mode: Mode;
+  readonly source: LegacySource;
+  /** The session of the presented and verified cookie. */
+  credential: LegacySession | undefined;
+  /** The same, once the old middleware has asked for it. */
+  presented: LegacySession | undefined;
+  /** The old middleware took the presented session as valid. */
+  isOpened = false;
+  /** The session that the request has now. */
+  current: LegacySession | undefined;
+  /** The pair of a session that got tokens instead of a cookie. */
+  diverted: TokenPair | undefined;
+  /** The handler has taken the pair, to hand it out by itself. */
+  isIssued = false;
+  readonly #env: LegacyEnvironment;
+  readonly #sessions = new Map<string, LegacySession>();
+  #deferred: (() => Promise<void>)[] = [];
+
+  constructor(env: LegacyEnvironment, ctx: Context, mode: Mode, source: LegacySource) {
+    this.#env = env;
+    this.ctx = ctx;
+    this.mode = mode;
+    this.source = source;
+  }
+
+  /** The session of a presented key, looked up once. */
+  async sessionOf(key: string): Promise<LegacySession> {
+    const known = this.#sessions.get(key);
+    if (known !== undefined) return known;
+    const session = this.newSession(key);
+    await session.find();
+    return session;
+  }
+
+  knownSessionOf(key: string): LegacySession | undefined {
+    return this.#sessions.get(key);
+  }
+
+  /** A session under a key that was made in this request: nothing is linked to it yet. */
+  newSession(key: string): LegacySession {
+    const session = new LegacySession(this.#env, this.source, this.mode, key);
+    this.#sessions.set(key, session);
+    return session;
+  }
+
+  /** The old middleware stores a session. */
+  async commit(
+    key: string,
+    value: unknown,
+    writeOld: (value: unknown) => Promise<unknown>,
+  ): Promise<void> {
+    const session = this.#sessions.get(key) ?? this.newSession(key);
+    if (this.mode === "drain" && !this.isOpened && this.presented !== session) {
+      await this.#divert(value);
+      return;
+    }
+    await session.commit(value, async (written) => {
+      await writeOld(written);
+    });
+    if (!session.hasEnded) this.current = session;
+  }
+
+  // While draining, a new session gets tokens and no cookie.
+  async #divert(value: unknown): Promise<void> {
+    const { data, bookkeeping } = this.source.split(value);
+    const own = this.source.ownMaxAgeInSeconds(bookkeeping);
+    this.diverted = (await this.#env.store.create(data, own)).pair;
+  }
+
+  /** Work of a middleware that does not wait for its store; the response waits for it. */
+  defer(work: () => Promise<void>): void {
+    this.#deferred.push(work);
+  }
+
+  async settle(): Promise<void> {
+    while (this.#deferred.length > 0) {
+      const deferred = this.#deferred;
+      this.#deferred = [];
+      for (const work of deferred) await work();
+    }
+  }
+}

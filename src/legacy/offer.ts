@@ -1,0 +1,40 @@
+import type { BridgeEvents, Events } from "../events.js";
+import type { ParsedSharedOptions } from "../options.js";
+import { announceUpgrade, handOut, isCrossSite, isUnreadable } from "../transport.js";
+import type { LegacyRequest } from "./legacy-request.js";
+
+/** Hands tokens to clients that come with a cookie, until they use them. */
+export interface Offers {
+  /** After the handler. A failure is told to the operator and costs nobody the response. */
+  make(request: LegacyRequest): Promise<void>;
+}
+
+export function createOffers(shared: ParsedSharedOptions, events: Events<BridgeEvents>): Offers {
+  const { transport, offer } = shared;
+
+  async function make(request: LegacyRequest): Promise<void> {
+    const { ctx, mode, current, diverted, isIssued } = request;
+    if (mode === "observe" || isIssued || isUnreadable(ctx) || !offer(ctx)) return;
+    if (diverted !== undefined) {
+      await handOut(ctx, transport === "endpoint" ? "headers" : transport, diverted);
+      return;
+    }
+    // A cookie comes along by itself, so another site's request must learn nothing from it.
+    if (isCrossSite(ctx) || current?.sessionId === undefined || current.isAdopted) return;
+    if (transport === "endpoint") {
+      announceUpgrade(ctx);
+      return;
+    }
+    const pair = await current.offer();
+    if (pair === undefined) return;
+    await handOut(ctx, transport, pair);
+    events.emit("offered", { source: request.source.name, sessionId: pair.sessionId });
+  }
+
+  return {
+    make: (request) =>
+      make(request).catch((error: unknown) => {
+        events.emit("error", error as Error);
+      }),
+  };
+}

@@ -1,0 +1,46 @@
+import type Koa from "koa";
+import type { Context, Middleware } from "koa";
+import type { SessionData } from "../commit.js";
+import type { Bookkeeping } from "../store/links.js";
+import type { BridgingStore } from "./bridging-store.js";
+
+/** A stored value of the old middleware, taken apart. */
+export interface LegacyValue {
+  readonly data: SessionData;
+  /** What the old middleware keeps beside the data. */
+  readonly bookkeeping: Bookkeeping;
+}
+
+/** The old store as the bridge uses it by itself, outside of the old middleware. */
+export interface OldStore {
+  set(key: string, value: LegacyValue, ctx: Context | undefined): Promise<void>;
+  destroy(key: string, ctx: Context | undefined): Promise<void>;
+}
+
+/** One old session system: the application's own middleware and configuration. */
+export interface LegacySource {
+  /** Names it in counts and links; part of a link's key, so it must never change. */
+  readonly name: string;
+  /** Every cookie that the old middleware sets. */
+  readonly cookieNames: readonly string[];
+  /** False when the cookie itself carries the data: there is no old store to write through to. */
+  readonly oldStore: OldStore | undefined;
+  /** False for a cookie that carries data and no signature: anybody can write one. */
+  readonly isTrusted: boolean;
+  /** Makes the application's own middleware, over the bridging store. */
+  install(app: Koa, store: BridgingStore): Middleware;
+  /** Whether the request carries the cookie (or other credential), valid or not. */
+  isPresented(ctx: Context): boolean;
+  /** The legacy key of a verified credential. Sets no cookie and reads no store. */
+  readKey(ctx: Context): string | undefined;
+  /** Clears the cookies, as the old middleware would. */
+  clear(ctx: Context): void;
+  /** Has the old middleware store the session now. */
+  commit(ctx: Context): Promise<void>;
+  split(value: unknown): LegacyValue;
+  join(value: LegacyValue): unknown;
+  /** When the cookie expires, where its bookkeeping says so. */
+  expiresAt(bookkeeping: Bookkeeping): Date | null;
+  /** A lifetime that the application gave this one session, in seconds. */
+  ownMaxAgeInSeconds(bookkeeping: Bookkeeping): number | null;
+}

@@ -1,0 +1,78 @@
+import type { Context } from "koa";
+import { parseData, type SessionData } from "../commit.js";
+import { BridgeError } from "../errors.js";
+import { type LinkRow, linkOfSession } from "../store/links.js";
+import type { SessionStoreHooks } from "../tokens/session-store.js";
+import type { TokenPathHooks } from "../tokens/session-handle.js";
+import type { LegacyEnvironment } from "./legacy-session.js";
+import { hashLegacyKey, openLegacyKey } from "./sealed-key.js";
+import type { LegacySource, OldStore } from "./source.js";
+
+type LinkReference = Pick<LinkRow, "source" | "key" | "sealedKey">;
+
+/** Keeps the old store in step with what happens to a session by its tokens. */
+export interface WriteThrough {
+  readonly ofRequests: TokenPathHooks;
+  readonly ofStore: SessionStoreHooks;
+  /** Ends the legacy side of a session that has ended. */
+  end(link: LinkReference, ctx?: Context): Promise<void>;
+}
+
+export function createWriteThrough(
+  env: LegacyEnvironment,
+  sources: readonly LegacySource[],
+  isOver: () => boolean,
+): WriteThrough {
+  const sourceOf = (link: LinkReference) => sources.find(({ name }) => name === link.source);
+
+  // The token session holds the truth: an old store that is away must not fail the request.
+  async function reach(link: LinkReference, act: (store: OldStore, key: string) => Promise<void>) {
+    const store = sourceOf(link)?.oldStore;
+    if (store === undefined || link.sealedKey === null) return;
+    const key = openLegacyKey(env.keys, link.key, link.sealedKey);
+    if (key === undefined) return;
+    try {
+      await act(store, key);
+    } catch (cause) {
+      env.events.emit("error", new BridgeError("legacy-store-unavailable", { cause }));
+    }
+  }
+
+  async function update(link: LinkRow, data: SessionData, ctx?: Context) {
+    if (!env.writeThrough || isOver()) return;
+    const { bookkeeping } = link;
+    await reach(link, (store, key) => store.set(key, { data, bookkeeping }, ctx));
+  }
+
+  async function end(link: LinkReference, ctx?: Context) {
+    await reach(link, (store, key) => store.destroy(key, ctx));
+    if (ctx === undefined) return;
+    const source = sourceOf(link);
+    const key = source?.readKey(ctx);
+    const isItsCookie =
+      source && key !== undefined && hashLegacyKey(source.name, key).equals(link.key);
+    if (isItsCookie === true) source?.clear(ctx);
+  }
+
+  return {
+    end,
+    ofRequests: {
+      committed: async (ctx, { link }, data) => {
+        if (link !== null) await update(link, parseData(data), ctx);
+      },
+      ended: async (ctx, { link }) => {
+        if (link !== null) await end(link, ctx);
+      },
+    },
+    ofStore: {
+      updated: async (sessionId, data) => {
+        const link = await linkOfSession(env.store.db, sessionId);
+        if (link !== undefined) await update(link, data);
+      },
+      ended: async (sessionId) => {
+        const link = await linkOfSession(env.store.db, sessionId);
+        if (link !== undefined) await end(link);
+      },
+    },
+  };
+}
