@@ -1,0 +1,147 @@
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Context } from "koa";
+import {
+  koaSession,
+  sessionBridge,
+  type SessionBridge,
+  type SessionBridgeOptions,
+} from "../../src/index.js";
+import type { Pool } from "../../src/tokens/index.js";
+import { Browser } from "./client.js";
+import { Koa, session } from "./versions.js";
+
+/** An old store in memory, as the applications of the recorded sessions had. */
+export class MapStore {
+  readonly entries = new Map<string, unknown>();
+
+  async get(key: string): Promise<unknown> {
+    return structuredClone(this.entries.get(key));
+  }
+
+  async set(key: string, value: unknown): Promise<void> {
+    this.entries.set(key, structuredClone(value));
+  }
+
+  async destroy(key: string): Promise<void> {
+    this.entries.delete(key);
+  }
+}
+
+export const cookieKeys = ["cookie-key-new-0123456789", "cookie-key-old-0123456789"];
+export const signingKeys: SessionBridgeOptions["tokens"]["signingKeys"] = [
+  { kid: "first", alg: "HS256", key: "a signing secret of more than 32 bytes" },
+];
+
+type Handler = (ctx: Context & { session: any }) => unknown;
+
+/** What the applications under test do; each answers with the session after it. */
+export const handlers: Record<string, Handler> = {
+  "/whoami": () => undefined,
+  "/untouched": (ctx) => {
+    ctx.body = "untouched";
+  },
+  "/login": (ctx) => {
+    ctx.session = { userId: ctx.query["user"] ?? "user-1" };
+  },
+  "/count": (ctx) => {
+    ctx.session.count = ((ctx.session.count as number | undefined) ?? 0) + 1;
+  },
+  "/set": (ctx) => {
+    for (const [name, value] of Object.entries(ctx.query)) ctx.session[name] = value;
+  },
+  "/logout": (ctx) => {
+    ctx.session = null;
+  },
+  "/regenerate": (ctx) => ctx.session.regenerate(),
+  "/save": (ctx) => ctx.session.save(),
+  "/throw": (ctx) => {
+    ctx.session.thrown = true;
+    throw new Error("the handler's own error");
+  },
+};
+
+export function handle(more: Record<string, Handler> = {}) {
+  const all = { ...handlers, ...more };
+  return async (ctx: Context & { session: any }) => {
+    await (all[ctx.path] ?? handlers["/whoami"]!)(ctx);
+    ctx.body ??= { session: ctx.session, isNew: Boolean(ctx.session?.isNew) };
+  };
+}
+
+export interface RunningApp {
+  readonly bridge: SessionBridge;
+  readonly url: string;
+  /** Errors that reached Koa's `error` event. */
+  readonly errors: Error[];
+  /** Errors that the bridge told of beside a request. */
+  readonly bridgeErrors: Error[];
+  browser(): Browser;
+  close(): Promise<void>;
+}
+
+/** The application of the tests with the bridge in place of `session(config, app)`, listening. */
+export async function startBridgedApp(
+  pool: Pool,
+  options: Partial<SessionBridgeOptions> & {
+    config?: object;
+    handlers?: Record<string, Handler>;
+  } = {},
+): Promise<RunningApp> {
+  const { config = { store: new MapStore() }, handlers: more, ...rest } = options;
+  const app = new Koa();
+  app.keys = cookieKeys;
+  const errors: Error[] = [];
+  app.on("error", (error: Error) => errors.push(error));
+  const bridge = sessionBridge(
+    { legacy: koaSession(session, config), pool, tokens: { signingKeys }, ...rest },
+    app,
+  );
+  const bridgeErrors: Error[] = [];
+  bridge.on("error", (error) => bridgeErrors.push(error));
+  app.use(bridge);
+  app.use(bridge.routes());
+  app.use(handle(more));
+  return { ...(await listen(app)), bridge, errors, bridgeErrors };
+}
+
+/** The same application with plain koa-session. */
+export async function startPlainApp(
+  config: object = { store: new MapStore() },
+  more: Record<string, Handler> = {},
+): Promise<Pick<RunningApp, "url" | "browser" | "close">> {
+  const app = new Koa();
+  app.keys = cookieKeys;
+  app.on("error", () => undefined);
+  app.use(session({ ...config }, app));
+  app.use(handle(more));
+  return listen(app);
+}
+
+async function listen(app: { listen(port: number, host: string): Server }) {
+  const server = app.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    browser: () => new Browser(url),
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+/** The tokens in a response's default headers. */
+export function tokensOf(response: { headers: Record<string, unknown> }) {
+  return {
+    accessToken: response.headers["session-access-token"] as string | undefined,
+    refreshToken: response.headers["session-refresh-token"] as string | undefined,
+  };
+}
+
+export const bearer = (accessToken: string | undefined) => ({
+  headers: { authorization: `Bearer ${accessToken}` },
+});

@@ -1,0 +1,22 @@
+/** How every project of both Vitest configurations runs. */
+export const runner = {
+  pool: "forks" as const,
+  maxWorkers: 2,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  passWithNoTests: false,
+};
+
+/** The flows run once for each pair of published versions; versions.ts reads the environment. */
+export const flowProjects = [flowProject("2", "5"), flowProject("3", "6"), flowProject("3", "7")];
+
+function flowProject(koa: string, koaSession: string) {
+  return {
+    test: {
+      ...runner,
+      name: `koa${koa}-session${koaSession}`,
+      include: ["test/flows/**/*.test.ts"],
+      env: { KOA: koa, KOA_SESSION: koaSession },
+    },
+  };
+}

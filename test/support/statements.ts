@@ -1,0 +1,48 @@
+import pg from "pg";
+
+/** The statements that a pool sent since the count began. */
+export interface StatementCount {
+  /** The text of each, in order; the array is live. */
+  readonly texts: string[];
+  /** Begins again from none. */
+  reset(): void;
+  stop(): void;
+}
+
+/**
+ * Counts at the driver: every `query` of every connection that the pool hands out, its own `query()`
+ * included, so that no statement of a request can hide from its budget.
+ */
+export function countStatements(pool: pg.Pool): StatementCount {
+  const texts: string[] = [];
+  const counted = new WeakSet<pg.PoolClient>();
+  let counting = true;
+
+  const count = (client: pg.PoolClient): void => {
+    if (counted.has(client)) return;
+    counted.add(client);
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    const counter = (...args: unknown[]): unknown => {
+      if (counting) texts.push(textOf(args[0]));
+      return query(...args);
+    };
+    client.query = counter as typeof client.query;
+  };
+
+  // "acquire" comes before any use, also for a connection that was open before the count began.
+  pool.on("acquire", count);
+  return {
+    texts,
+    reset: () => void texts.splice(0),
+    stop: () => {
+      counting = false;
+      pool.off("acquire", count);
+    },
+  };
+}
+
+function textOf(statement: unknown): string {
+  if (typeof statement === "string") return statement;
+  const { text } = statement as { text?: unknown };
+  return typeof text === "string" ? text : "(a statement without text)";
+}
