@@ -1,18 +1,19 @@
 import type { Context } from "koa";
 import type { LegacySource } from "./legacy/source.js";
 import { type ModeOption, modeVariable, readMode } from "./mode.js";
+import { describe, OptionsReader } from "./options.js";
 import {
-  describe,
-  OptionsReader,
   type ParsedSharedOptions,
-  type ParsedTokenOptions,
   readSharedOptions,
-  readTokenOptions,
   type SharedOptions,
   sharedOptionNames,
-  tokenOptionNames,
+} from "./shared-options.js";
+import {
+  type ParsedTokenOptions,
+  readTokenOptions,
   type TokenOptions,
-} from "./options.js";
+  tokenOptionNames,
+} from "./tokens/options.js";
 
 /** When cookies end, for the `Deprecation`, `Sunset` and `Link` headers of answers to cookies. */
 export interface Deprecation {

@@ -7,7 +7,7 @@ import { type BridgeEvents, Events, type LegacyOutcome } from "./events.js";
 import { installSources } from "./legacy/install.js";
 import { createLegacyPath } from "./legacy/legacy-path.js";
 import { LegacyRequest } from "./legacy/legacy-request.js";
-import type { LegacyEnvironment } from "./legacy/legacy-session.js";
+import type { LegacyEnvironment } from "./legacy/environment.js";
 import { createOffers } from "./legacy/offer.js";
 import type { LegacySource } from "./legacy/source.js";
 import { createWriteThrough } from "./legacy/write-through.js";

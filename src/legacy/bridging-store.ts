@@ -13,6 +13,7 @@ export interface BridgingStore {
     key: string,
     value: unknown,
     writeOld: (ctx: Context | undefined, value: unknown) => unknown,
+    destroyOld: Reach,
   ): Promise<void>;
   destroy(key: string, destroyOld: Reach): Promise<void>;
   /** The old middleware took the value that it read as a valid session. */
@@ -50,11 +51,16 @@ export const bridgingStore: BridgingStore = {
     );
   },
 
-  async set(key, value, writeOld) {
+  async set(key, value, writeOld, destroyOld) {
     const request = requests.getStore();
-    if (request === undefined) await writeOld(undefined, value);
-    else
-      await request.commit(key, value, (written) => reachOld(() => writeOld(request.ctx, written)));
+    if (request === undefined) {
+      await writeOld(undefined, value);
+      return;
+    }
+    await request.commit(key, value, {
+      write: (written) => reachOld(() => writeOld(request.ctx, written)),
+      destroy: () => reachOld(() => destroyOld(request.ctx)),
+    });
   },
 
   async destroy(key, destroyOld) {
@@ -85,8 +91,8 @@ export const bridgingStore: BridgingStore = {
       if (request === undefined) return undefined;
       const current = request.current?.hasEnded === false ? request.current : undefined;
       const session = current ?? request.newSession(newKey());
-      if (!session.isLinked && !session.isUpgradable) return undefined;
-      request.defer(() => request.commit(session.key, value, () => Promise.resolve()));
+      if (session.sessionId === undefined && !session.isUpgradable) return undefined;
+      request.defer(() => request.commit(session.key, value, noOldValue));
       return session.key;
     },
 
@@ -100,6 +106,8 @@ export const bridgingStore: BridgingStore = {
     },
   },
 };
+
+const noOldValue = { write: () => Promise.resolve(), destroy: () => Promise.resolve() };
 
 async function reachOld<Result>(reach: () => Result): Promise<Awaited<Result>> {
   try {

@@ -114,7 +114,12 @@ function storeSource(
             get: (key: string, maxAge: unknown, given: object) =>
               store.get(key, (ctx) => oldStoreFor(ctx).get(key, maxAge, given)),
             set: (key: string, value: unknown, maxAge: unknown, given: object) =>
-              store.set(key, value, (ctx, next) => oldStoreFor(ctx).set(key, next, maxAge, given)),
+              store.set(
+                key,
+                value,
+                (ctx, next) => oldStoreFor(ctx).set(key, next, maxAge, given),
+                (ctx) => oldStoreFor(ctx).destroy(key, given),
+              ),
             destroy: (key: string, given: object) =>
               store.destroy(key, (ctx) => oldStoreFor(ctx).destroy(key, given)),
           },

@@ -4,7 +4,7 @@ import type { Mode } from "../mode.js";
 import { runWithRequest } from "./bridging-store.js";
 import { BridgeError } from "../errors.js";
 import type { TokenPair } from "../tokens/jwt.js";
-import type { LegacyEnvironment } from "./legacy-session.js";
+import type { LegacyEnvironment } from "./environment.js";
 import { LegacyRequest } from "./legacy-request.js";
 import type { LegacySource } from "./source.js";
 
@@ -77,11 +77,12 @@ async function issue(
   await request.source.commit(request.ctx);
   await request.settle();
   request.isIssued = true;
-  if (request.diverted !== undefined) return request.diverted;
+  if (request.diverted !== undefined) return request.diverted.pair;
   const session = request.current;
   if (session?.hasEnded !== false) throw new BridgeError("no-session");
   await session.upgrade();
-  if (!session.isLinked) throw new BridgeError(session.hasEnded ? "no-session" : "not-upgradable");
+  if (session.sessionId === undefined)
+    throw new BridgeError(session.hasEnded ? "no-session" : "not-upgradable");
   const pair = await session.offer();
   if (pair !== undefined) return pair;
   if (!evenIfAdopted) throw new BridgeError("already-adopted");
@@ -93,7 +94,8 @@ async function issue(
 // The old middleware renews the cookie whenever it stores the session. While draining, the cookie keeps
 // the expiry that it has, and a session that got tokens gets no cookie at all.
 function keepCookies({ ctx, source, current, presented, diverted }: LegacyRequest): void {
-  const isRenewal = current !== undefined && current === presented && current.isLinked;
+  const isRenewal =
+    current !== undefined && current === presented && current.sessionId !== undefined;
   if (diverted === undefined && !isRenewal) return;
   const lines: string[] = [ctx.response.get("Set-Cookie")].flat();
   const kept = lines.filter(

@@ -1,7 +1,10 @@
 import type { Context } from "koa";
+import { changesBetween, type SessionData } from "../commit.js";
 import type { Mode } from "../mode.js";
+import { commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "../tokens/jwt.js";
-import { type LegacyEnvironment, LegacySession } from "./legacy-session.js";
+import type { LegacyEnvironment } from "./environment.js";
+import { LegacySession, type OldValue } from "./legacy-session.js";
 import type { LegacySource } from "./source.js";
 
 /** One request on the legacy path: the legacy sessions that it touches. */
@@ -17,8 +20,8 @@ export class LegacyRequest {
   isOpened = false;
   /** The session that the request has now. */
   current: LegacySession | undefined;
-  /** The pair of a session that got tokens instead of a cookie. */
-  diverted: TokenPair | undefined;
+  /** A session that got tokens instead of a cookie. */
+  diverted: { readonly pair: TokenPair; readonly data: SessionData } | undefined;
   /** The handler has taken the pair, to hand it out by itself. */
   isIssued = false;
   readonly #env: LegacyEnvironment;
@@ -53,27 +56,29 @@ export class LegacyRequest {
   }
 
   /** The old middleware stores a session. */
-  async commit(
-    key: string,
-    value: unknown,
-    writeOld: (value: unknown) => Promise<unknown>,
-  ): Promise<void> {
+  async commit(key: string, value: unknown, old: OldValue): Promise<void> {
     const session = this.#sessions.get(key) ?? this.newSession(key);
     if (this.mode === "drain" && !this.isOpened && this.presented !== session) {
       await this.#divert(value);
       return;
     }
-    await session.commit(value, async (written) => {
-      await writeOld(written);
-    });
+    await session.commit(value, old);
     if (!session.hasEnded) this.current = session;
   }
 
   // While draining, a new session gets tokens and no cookie.
   async #divert(value: unknown): Promise<void> {
+    const { store } = this.#env;
     const { data, bookkeeping } = this.source.split(value);
-    const own = this.source.ownMaxAgeInSeconds(bookkeeping);
-    this.diverted = (await this.#env.store.create(data, own)).pair;
+    if (this.diverted === undefined) {
+      const own = this.source.ownMaxAgeInSeconds(bookkeeping);
+      this.diverted = { data, pair: (await store.create(data, own)).pair };
+      return;
+    }
+    const { pair, data: base } = this.diverted;
+    const changes = changesBetween(base, data);
+    if (changes !== undefined) await commitChanges(store.db, pair.sessionId, changes);
+    this.diverted = { pair, data };
   }
 
   /** Work of a middleware that does not wait for its store; the response waits for it. */

@@ -1,47 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
-import { changesBetween, parseData, type SessionData } from "../commit.js";
+import { type Changes, changesBetween, parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
-import type { BridgeEvents, Events } from "../events.js";
 import type { Mode } from "../mode.js";
-import {
-  type Bookkeeping,
-  endLegacyKey,
-  type Link,
-  type LiveLink,
-  renewOffer,
-  saveBookkeeping,
-  upgradeSession,
-} from "../store/links.js";
+import { type Bookkeeping, endLegacyKey, type LiveLink, saveBookkeeping } from "../store/links.js";
 import { revokeSession } from "../store/revoke-session.js";
-import type { PairRecord } from "../store/token-pair.js";
 import { commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "../tokens/jwt.js";
-import type { RingKey } from "../tokens/keys.js";
-import type { TokenStore } from "../tokens/token-store.js";
-import { hashLegacyKey, sealLegacyKey } from "./sealed-key.js";
+import { commitThrough, type OldRow } from "./commit-through.js";
+import type { LegacyEnvironment } from "./environment.js";
+import { hashLegacyKey } from "./sealed-key.js";
 import type { LegacySource, LegacyValue } from "./source.js";
+import { type LegacyIdentity, pairOnOffer, upgradeLegacySession } from "./upgrade.js";
 
-/** What all legacy sessions of a bridge share. */
-export interface LegacyEnvironment {
-  readonly store: TokenStore;
-  readonly keys: readonly RingKey[];
-  readonly events: Events<BridgeEvents>;
-  readonly readLink: (key: string) => Promise<Link | undefined>;
-  readonly cookieLingerInSeconds: number;
-  readonly writeThrough: boolean;
-  readonly allowUnsigned: boolean;
+/** How to reach the value of one key in the old store. */
+export interface OldValue {
+  write(value: unknown): Promise<unknown>;
+  destroy(): Promise<unknown>;
 }
 
-type State =
-  | { readonly is: "unlinked" }
-  /** The token store does not answer and the mode is `observe`: the old store goes on alone. */
-  | { readonly is: "unknown" }
-  | { readonly is: "ended" }
-  | ({ readonly is: "live" } & Pick<LiveLink, "sessionId" | "offer" | "adoptedAt">);
+/** `unknown`: the token store does not answer, and in `observe` the old store goes on alone. */
+type State = "unlinked" | "unknown" | "ended" | LiveLink;
 
-// An offered access token that lives less than this, or half its life, is renewed before it is offered
-// again.
-const freshForInSeconds = 60;
 // How long a request may still be under way that read an unlinked session before it ended.
 const tombstoneInSeconds = 24 * 60 * 60;
 
@@ -51,8 +30,7 @@ export class LegacySession {
   readonly #source: LegacySource;
   readonly #mode: Mode;
   readonly #hash: Buffer;
-  #state: State = { is: "unlinked" };
-  #linked: LiveLink | undefined;
+  #state: State = "unlinked";
   #base: SessionData = {};
   #bookkeeping: Bookkeeping = {};
   /** The old middleware found the session and took it, or made it in this request. */
@@ -69,23 +47,29 @@ export class LegacySession {
     this.#hash = hashLegacyKey(source.name, key);
   }
 
-  get isLinked(): boolean {
-    return this.#state.is === "live";
+  get #link(): LiveLink | undefined {
+    return typeof this.#state === "object" ? this.#state : undefined;
+  }
+
+  /** The id of the token session, while there is one. */
+  get sessionId(): string | undefined {
+    return this.#link?.sessionId;
   }
 
   get hasEnded(): boolean {
-    return this.#state.is === "ended";
+    return this.#state === "ended";
+  }
+
+  get isAdopted(): boolean {
+    return this.#link !== undefined && this.#link.adoptedAt !== null;
   }
 
   /** Its client uses tokens, and has for longer than the cookie may linger. */
   get isRetired(): boolean {
-    if (this.#state.is !== "live" || this.#state.adoptedAt === null) return false;
-    const lingersUntil = this.#state.adoptedAt.getTime() + this.#env.cookieLingerInSeconds * 1000;
+    const adoptedAt = this.#link?.adoptedAt?.getTime();
+    if (adoptedAt === undefined) return false;
+    const lingersUntil = adoptedAt + this.#env.cookieLingerInSeconds * 1000;
     return lingersUntil <= this.#env.store.db.now().getTime();
-  }
-
-  get isAdopted(): boolean {
-    return this.#state.is === "live" && this.#state.adoptedAt !== null;
   }
 
   /** Whether this mode and source let the session become a token session. */
@@ -97,14 +81,11 @@ export class LegacySession {
   /** Looks up the link. One statement. */
   async find(): Promise<void> {
     try {
-      const link = await this.#env.readLink(this.#hash.toString("base64url"));
-      if (link === undefined) this.#state = { is: "unlinked" };
-      else if (link.state === "ended") this.#state = { is: "ended" };
-      else this.#link(link);
+      this.#state = (await this.#env.readLink(this.#hash.toString("base64url"))) ?? "unlinked";
     } catch (error) {
       if (this.#mode !== "observe") throw error;
       this.#env.events.emit("error", error as Error);
-      this.#state = { is: "unknown" };
+      this.#state = "unknown";
     }
   }
 
@@ -113,23 +94,22 @@ export class LegacySession {
    * have ended there while the token store was away.
    */
   get needsOldValue(): boolean {
-    if (this.#state.is === "live") return this.#mode === "observe" && this.#env.writeThrough;
-    return this.#state.is !== "ended";
+    if (this.#link !== undefined) return this.#mode === "observe" && this.#env.writeThrough;
+    return this.#state !== "ended";
   }
 
   /** What the old middleware gets to read, given what the old store (or the cookie) holds. */
   present(oldValue: unknown): unknown {
     const exists = oldValue !== undefined && oldValue !== null && oldValue !== false;
-    if (this.#state.is === "ended" || this.isRetired) return undefined;
-    if (this.#linked !== undefined) {
+    if (this.hasEnded || this.isRetired) return undefined;
+    if (this.#link !== undefined) {
       if (this.needsOldValue && !exists) return undefined;
-      const { data, bookkeeping } = this.#linked;
-      this.#base = parseData(data);
-      this.#bookkeeping =
-        this.#source.oldStore === undefined
-          ? this.#source.split(oldValue).bookkeeping
-          : bookkeeping;
-      return this.#source.join({ data: parseData(data), bookkeeping: this.#bookkeeping });
+      const { data, bookkeeping } = this.#link;
+      // A data cookie has its own, which says when that very cookie expires.
+      const isInCookie = this.#source.oldStore === undefined;
+      const own = isInCookie ? this.#source.split(oldValue).bookkeeping : bookkeeping;
+      this.#remember({ data: parseData(data), bookkeeping: own });
+      return this.#source.join({ data: parseData(data), bookkeeping: own });
     }
     this.missed = !exists;
     if (exists) this.#remember(this.#source.split(oldValue));
@@ -142,133 +122,105 @@ export class LegacySession {
     this.#bookkeeping = bookkeeping;
   }
 
-  /** The old middleware stores the session; `writeOld` puts a value into the old store. */
-  async commit(value: unknown, writeOld: (value: unknown) => Promise<void>): Promise<void> {
+  /** The old middleware stores the session; `old` is its row in the old store. */
+  async commit(value: unknown, old: OldValue): Promise<void> {
     const next = this.#source.split(value);
-    if (this.#state.is === "unlinked" && this.isUpgradable && (await this.#tryUpgrade(next))) {
-      this.accepted = true;
-      if (this.#env.writeThrough) await this.#writeThrough(() => writeOld(value));
-      return;
-    }
-    // The race for the upgrade may have linked it, or found it ended.
-    switch (this.#state.is) {
-      case "ended":
-        return;
-      case "live":
-        return this.#commitLinked(this.#state.sessionId, next, writeOld);
-      default:
-        this.#remember(next);
-        this.accepted = true;
-        await writeOld(value);
-    }
+    if (this.#state === "ended") return;
+    if (this.#link !== undefined) return this.#commitLinked(this.#link, next, old);
+    // First, so that a logout which races the upgrade destroys it last.
+    await old.write(value);
+    this.accepted = true;
+    if (this.#state !== "unlinked" || !this.isUpgradable) return this.#remember(next);
+    await this.#tryUpgrade(next);
+    if (this.hasEnded) await old.destroy();
+    else if (this.#link === undefined) this.#remember(next);
+    else await this.#commitLinked(this.#link, next, old);
   }
 
-  async #commitLinked(
-    sessionId: string,
-    next: LegacyValue,
-    writeOld: (value: unknown) => Promise<void>,
-  ): Promise<void> {
-    const changes = changesBetween(this.#base, next.data);
+  async #commitLinked(link: LiveLink, next: LegacyValue, old: OldValue): Promise<void> {
+    const { db } = this.#env.store;
     // A draining cookie is never renewed, so its bookkeeping stays as well.
     const bookkeeping = this.#mode === "drain" ? this.#bookkeeping : next.bookkeeping;
-    const renewed = !isDeepStrictEqual(bookkeeping, this.#bookkeeping);
-    const link = { key: this.#hash, bookkeeping, expiresAt: this.#source.expiresAt(bookkeeping) };
-    let data: SessionData = this.#base;
+    const changes = this.#changes({ data: next.data, bookkeeping });
+    if (changes === undefined && isDeepStrictEqual(bookkeeping, this.#bookkeeping)) return;
+    const kept = { key: this.#hash, bookkeeping, expiresAt: this.#source.expiresAt(bookkeeping) };
+    let data = next.data;
     try {
-      if (changes !== undefined) {
-        const committed = await commitChanges(
-          this.#env.store.db,
-          sessionId,
-          { ...changes, ...this.#changedMaxAge(bookkeeping) },
-          link,
-        );
-        if (committed === undefined) {
-          this.#state = { is: "ended" };
-          return;
-        }
-        data = parseData(committed.data);
-      } else if (renewed) {
-        await saveBookkeeping(this.#env.store.db, link);
+      const committed = await commitThrough(
+        db,
+        { id: link.sessionId, data },
+        this.#env.writeThrough ? this.#row(old, bookkeeping) : undefined,
+        () =>
+          changes === undefined
+            ? saveBookkeeping(db, kept)
+            : commitChanges(db, link.sessionId, changes, kept),
+      );
+      if (committed === undefined) {
+        this.#state = "ended";
+        return;
       }
+      data = parseData(committed.data);
     } catch (error) {
       if (this.#mode !== "observe" || !isOutage(error)) throw error;
       this.#env.events.emit("error", error as Error);
-      data = next.data;
     }
     this.#remember({ data, bookkeeping });
-    if (this.#env.writeThrough && (changes !== undefined || renewed)) {
-      await this.#writeThrough(() => writeOld(this.#source.join({ data, bookkeeping })));
-    }
   }
 
-  #changedMaxAge(bookkeeping: Bookkeeping): { maxAgeInSeconds?: number | null } {
+  #changes({ data, bookkeeping }: LegacyValue): Changes | undefined {
+    const changes = changesBetween(this.#base, data);
     const maxAgeInSeconds = this.#source.ownMaxAgeInSeconds(bookkeeping);
     const before = this.#source.ownMaxAgeInSeconds(this.#bookkeeping);
-    return maxAgeInSeconds === before ? {} : { maxAgeInSeconds };
+    if (maxAgeInSeconds === before) return changes;
+    return { set: {}, removed: [], ...changes, maxAgeInSeconds };
   }
 
   // The token session holds the truth: an old store that is away must not fail the request.
-  async #writeThrough(write: () => Promise<void>): Promise<void> {
-    try {
-      await write();
-    } catch (cause) {
+  #row(old: OldValue, bookkeeping: Bookkeeping): OldRow {
+    const tell = (cause: unknown) => {
       this.#env.events.emit("error", new BridgeError("legacy-store-unavailable", { cause }));
-    }
+    };
+    return {
+      write: (data) => old.write(this.#source.join({ data, bookkeeping })).catch(tell),
+      destroy: () => old.destroy().catch(tell),
+    };
   }
 
   /** Upgrades what was read and not stored in this request. */
   async upgrade(): Promise<void> {
-    if (this.#state.is !== "unlinked" || !this.isUpgradable || !this.accepted) return;
+    if (this.#state !== "unlinked" || !this.isUpgradable || !this.accepted) return;
     await this.#tryUpgrade({ data: this.#base, bookkeeping: this.#bookkeeping });
   }
 
   /**
-   * True when this call made the token session. Else the state says who was faster: another request, or
-   * a logout. A failure leaves the session as it is, in the old store, for the next request to upgrade.
+   * Afterwards the state says who was faster: this call, another request, or a logout. A failure leaves
+   * the session as it is, in the old store, for the next request to upgrade.
    */
-  async #tryUpgrade(value: LegacyValue): Promise<boolean> {
-    const { store, keys, events } = this.#env;
+  async #tryUpgrade(value: LegacyValue): Promise<void> {
+    const { events } = this.#env;
     const source = this.#source;
     try {
-      const { bookkeeping } = value;
-      const data = JSON.stringify(value.data);
-      const sessionId = store.db.generateId();
-      const maxAgeInSeconds = source.ownMaxAgeInSeconds(bookkeeping);
-      const pair = await store.newPair(sessionId, parseData(data), maxAgeInSeconds);
-      const won = await upgradeSession(store.db, {
-        key: this.#hash,
-        source: source.name,
-        sealedKey: source.oldStore ? sealLegacyKey(keys, this.#hash, this.key) : null,
-        bookkeeping,
-        expiresAt: source.expiresAt(bookkeeping),
-        sessionId,
-        data,
-        maxAgeInSeconds,
-        pair,
-      });
-      if (!won) {
+      const link = await upgradeLegacySession(this.#env, this.#identity, value);
+      if (link === undefined) {
         await this.find();
-        return false;
+        return;
       }
-      this.#link({ sessionId, data, bookkeeping, offer: pair, adoptedAt: null });
-      this.#remember({ data: parseData(data), bookkeeping });
-      events.emit("upgraded", { source: source.name, sessionId });
-      return true;
+      this.#state = link;
+      this.#remember(value);
+      events.emit("upgraded", { source: source.name, sessionId: link.sessionId });
     } catch (error) {
       events.emit("error", error as Error);
-      return false;
     }
   }
 
-  #link(link: LiveLink): void {
-    this.#linked = link;
-    this.#state = { is: "live", ...link };
+  get #identity(): LegacyIdentity {
+    return { source: this.#source, key: this.key, hash: this.#hash };
   }
 
   /** Ends the session for cookie and tokens alike. */
   async end(): Promise<void> {
     const { db } = this.#env.store;
-    if (this.#state.is === "unlinked" && this.#mode !== "observe" && !this.missed) {
+    if (this.#state === "unlinked" && this.#mode !== "observe" && !this.missed) {
       const expiresAt =
         this.#source.oldStore === undefined
           ? this.#source.expiresAt(this.#bookkeeping)
@@ -280,40 +232,24 @@ export class LegacySession {
       });
       if (!noted) await this.find();
     }
-    if (this.#state.is === "live") await revokeSession(db, this.#state.sessionId);
-    this.#state = { is: "ended" };
+    if (this.#link !== undefined) await revokeSession(db, this.#link.sessionId);
+    this.#state = "ended";
     this.accepted = false;
   }
 
   /** The pair on offer to the client of this cookie; undefined once it has been adopted. */
   async offer(): Promise<TokenPair | undefined> {
-    if (this.#state.is !== "live" || this.#state.offer === null) return undefined;
-    const { db, codec, newPair } = this.#env.store;
-    const { sessionId } = this.#state;
-    let pair: PairRecord | undefined = this.#state.offer;
-    const lifetime = pair.accessTokenExpiresAt - pair.issuedAt;
-    const staleAt =
-      Math.floor(db.now().getTime() / 1000) + Math.min(freshForInSeconds, lifetime / 2);
-    if (pair.accessTokenExpiresAt <= staleAt) {
-      const own = this.#source.ownMaxAgeInSeconds(this.#bookkeeping);
-      const { accessToken, refreshToken } = pair;
-      const renewed = { ...(await newPair(sessionId, this.#base, own)), accessToken, refreshToken };
-      pair = await renewOffer(db, this.#hash, Math.floor(staleAt), renewed);
-    }
-    return pair && codec.signPair(sessionId, pair);
+    const link = this.#link;
+    const pair = link && (await pairOnOffer(this.#env, this.#identity, link));
+    return pair && this.#env.store.codec.signPair(link.sessionId, pair);
   }
 
   /** A further pair for a session whose tokens are in use already. */
   async issueFurther(): Promise<TokenPair | undefined> {
-    if (this.#state.is !== "live") return undefined;
-    const { sessionId } = this.#state;
+    const id = this.sessionId;
+    if (id === undefined) return undefined;
     const maxAgeInSeconds = this.#source.ownMaxAgeInSeconds(this.#bookkeeping);
-    const data = JSON.stringify(this.#base);
-    return this.#env.store.issue({ id: sessionId, data, maxAgeInSeconds });
-  }
-
-  get sessionId(): string | undefined {
-    return this.#state.is === "live" ? this.#state.sessionId : undefined;
+    return this.#env.store.issue({ id, data: JSON.stringify(this.#base), maxAgeInSeconds });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { BridgeEvents, Events } from "../events.js";
-import type { ParsedSharedOptions } from "../options.js";
+import type { ParsedSharedOptions } from "../shared-options.js";
 import { announceUpgrade, handOut, isCrossSite, isUnreadable } from "../transport.js";
 import type { LegacyRequest } from "./legacy-request.js";
 
@@ -16,7 +16,7 @@ export function createOffers(shared: ParsedSharedOptions, events: Events<BridgeE
     const { ctx, mode, current, diverted, isIssued } = request;
     if (mode === "observe" || isIssued || isUnreadable(ctx) || !offer(ctx)) return;
     if (diverted !== undefined) {
-      await handOut(ctx, transport === "endpoint" ? "headers" : transport, diverted);
+      await handOut(ctx, transport === "endpoint" ? "headers" : transport, diverted.pair);
       return;
     }
     // A cookie comes along by itself, so another site's request must learn nothing from it.

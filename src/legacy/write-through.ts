@@ -1,10 +1,11 @@
 import type { Context } from "koa";
-import { parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import { type LinkRow, linkOfSession } from "../store/links.js";
+import { isSessionLive } from "../store/update-session.js";
 import type { SessionStoreHooks } from "../tokens/session-store.js";
 import type { TokenPathHooks } from "../tokens/session-handle.js";
-import type { LegacyEnvironment } from "./legacy-session.js";
+import { commitThrough, type OldRow } from "./commit-through.js";
+import type { LegacyEnvironment } from "./environment.js";
 import { hashLegacyKey, openLegacyKey } from "./sealed-key.js";
 import type { LegacySource, OldStore } from "./source.js";
 
@@ -23,6 +24,7 @@ export function createWriteThrough(
   sources: readonly LegacySource[],
   isOver: () => boolean,
 ): WriteThrough {
+  const { db } = env.store;
   const sourceOf = (link: LinkReference) => sources.find(({ name }) => name === link.source);
 
   // The token session holds the truth: an old store that is away must not fail the request.
@@ -38,10 +40,13 @@ export function createWriteThrough(
     }
   }
 
-  async function update(link: LinkRow, data: SessionData, ctx?: Context) {
-    if (!env.writeThrough || isOver()) return;
+  function rowOf(link: LinkRow, ctx?: Context): OldRow | undefined {
+    if (!env.writeThrough || isOver()) return undefined;
     const { bookkeeping } = link;
-    await reach(link, (store, key) => store.set(key, { data, bookkeeping }, ctx));
+    return {
+      write: (data) => reach(link, (store, key) => store.set(key, { data, bookkeeping }, ctx)),
+      destroy: () => reach(link, (store, key) => store.destroy(key, ctx)),
+    };
   }
 
   async function end(link: LinkReference, ctx?: Context) {
@@ -57,20 +62,21 @@ export function createWriteThrough(
   return {
     end,
     ofRequests: {
-      committed: async (ctx, { link }, data) => {
-        if (link !== null) await update(link, parseData(data), ctx);
-      },
+      committing: (ctx, { id, link }, data, commit) =>
+        commitThrough(db, { id, data }, link === null ? undefined : rowOf(link, ctx), commit),
       ended: async (ctx, { link }) => {
         if (link !== null) await end(link, ctx);
       },
     },
     ofStore: {
       updated: async (sessionId, data) => {
-        const link = await linkOfSession(env.store.db, sessionId);
-        if (link !== undefined) await update(link, data);
+        const link = await linkOfSession(db, sessionId);
+        const row = link && rowOf(link);
+        await row?.write(data);
+        if (row !== undefined && !(await isSessionLive(db, sessionId))) await row.destroy();
       },
       ended: async (sessionId) => {
-        const link = await linkOfSession(env.store.db, sessionId);
+        const link = await linkOfSession(db, sessionId);
         if (link !== undefined) await end(link);
       },
     },

@@ -1,6 +1,7 @@
 import { coalesce } from "./coalesce.js";
 import { checksumOf } from "./create-session.js";
 import { type Database, statement } from "./database.js";
+import type { CommittedSession } from "./update-session.js";
 import { type PairRecord, toDate } from "./token-pair.js";
 
 export type Bookkeeping = Record<string, unknown>;
@@ -14,7 +15,7 @@ export interface LinkRow {
 }
 
 /** What a legacy key is tied to. */
-export type Link = { readonly state: "ended" } | ({ readonly state: "live" } & LiveLink);
+export type Link = LiveLink | "ended";
 
 export interface LiveLink {
   readonly sessionId: string;
@@ -70,9 +71,12 @@ const insertTombstone = statement<{ key: Buffer }>(
   returning "key"`,
 );
 
-const setBookkeeping = statement<{ key: Buffer }>(
+const setBookkeeping = statement<CommittedSession>(
   "set-bookkeeping",
-  `update "sessionBridgeLink" set "bookkeeping" = $2::jsonb, "expiresAt" = $3 where "key" = $1`,
+  `update "sessionBridgeLink" l set "bookkeeping" = $2::jsonb, "expiresAt" = $3
+  from "sessionStore" s
+  where l."key" = $1 and s."id" = l."session" and s."revokedAt" is null
+  returning s."checksum", s."data"::text as "data"`,
 );
 
 const adopt = statement<{ source: string }>(
@@ -112,8 +116,8 @@ export function linkReader(db: Database): (key: string) => Promise<Link | undefi
 
 function toLink(row: ReadRow): Link {
   const { sessionId, data, bookkeeping, offer, adoptedAt } = row;
-  if (!row.live || sessionId === null || data === null) return { state: "ended" };
-  return { state: "live", sessionId, data, bookkeeping: bookkeeping ?? {}, offer, adoptedAt };
+  if (!row.live || sessionId === null || data === null) return "ended";
+  return { sessionId, data, bookkeeping: bookkeeping ?? {}, offer, adoptedAt };
 }
 
 export interface Upgrade {
@@ -165,12 +169,14 @@ export async function endLegacyKey(
   return rows.length > 0;
 }
 
-/** One round trip. */
+/** Gives the live session that the link opens; undefined when it has ended. One round trip. */
 export async function saveBookkeeping(
   db: Database,
   link: { key: Buffer; bookkeeping: Bookkeeping; expiresAt: Date | null },
-): Promise<void> {
-  await db.rows(setBookkeeping, [link.key, JSON.stringify(link.bookkeeping), link.expiresAt]);
+): Promise<CommittedSession | undefined> {
+  const values = [link.key, JSON.stringify(link.bookkeeping), link.expiresAt];
+  const [row] = await db.rows(setBookkeeping, values);
+  return row;
 }
 
 const readLinkOfSession = statement<LinkRow>(

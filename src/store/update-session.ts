@@ -37,9 +37,9 @@ const replaceData = statement<CommittedSession>(
   returning s."checksum", s."data"::text as "data"`,
 );
 
-const readChecksum = statement<{ checksum: string }>(
-  "read-checksum",
-  `select "checksum" from "sessionStore" where "id" = $1 and "revokedAt" is null`,
+const readLive = statement<{ id: string }>(
+  "read-live",
+  `select "id" from "sessionStore" where "id" = $1 and "revokedAt" is null`,
 );
 
 /**
@@ -84,6 +84,11 @@ export async function replaceSession(
 ): Promise<CommittedSession | "conflict" | "ended"> {
   const [row] = await db.rows(replaceData, [session.id, session.checksum, session.data, db.now()]);
   if (row !== undefined) return row;
-  const live = await db.rows(readChecksum, [session.id]);
-  return live.length > 0 ? "conflict" : "ended";
+  return (await isSessionLive(db, session.id)) ? "conflict" : "ended";
+}
+
+/** One round trip. */
+export async function isSessionLive(db: Database, sessionId: string): Promise<boolean> {
+  const rows = await db.rows(readLive, [sessionId]);
+  return rows.length > 0;
 }

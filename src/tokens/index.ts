@@ -1,12 +1,7 @@
 export { BridgeError, type BridgeErrorCode } from "../errors.js";
 export type { TokenEvents } from "../events.js";
-export type {
-  SharedOptions,
-  TokenMaxAges,
-  TokenOptions,
-  TokenSessionOptions,
-  Transport,
-} from "../options.js";
+export type { SharedOptions, Transport } from "../shared-options.js";
+export type { TokenMaxAges, TokenOptions, TokenSessionOptions } from "./options.js";
 export type { Cleaned } from "../store/cleanup.js";
 export type { Pool, PoolClient } from "../store/database.js";
 export { migrate, type Migration, migrations } from "../store/migrate.js";

@@ -2,15 +2,20 @@ import type { Context } from "koa";
 import { changesBetween, parseData, type SessionData } from "../commit.js";
 import type { SessionRow } from "../store/read-sessions.js";
 import { revokeSession } from "../store/revoke-session.js";
-import { commitChanges } from "../store/update-session.js";
+import { type CommittedSession, commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "./jwt.js";
 import { createSession, type Session, type SessionOwner } from "./session.js";
 import type { TokenStore } from "./token-store.js";
 
 /** What the bridge wants to know of the token path. */
 export interface TokenPathHooks {
-  /** The session's data or lifetime has been committed. */
-  committed(ctx: Context, row: SessionRow, data: string): Promise<void>;
+  /** The session is being committed, with `data` as its request left it. */
+  committing(
+    ctx: Context,
+    row: SessionRow,
+    data: SessionData,
+    commit: () => Promise<CommittedSession | undefined>,
+  ): Promise<CommittedSession | undefined>;
   /** The session has been ended. */
   ended(ctx: Context, row: SessionRow): Promise<void>;
 }
@@ -126,18 +131,20 @@ export class SessionHandle implements SessionOwner {
   }
 
   async #update(row: SessionRow, session: Session, save: boolean): Promise<void> {
-    const changes = changesBetween(this.#base, session.toJSON());
+    const data = session.toJSON();
+    const changes = changesBetween(this.#base, data);
     if (changes === undefined && !this.#maxAgeChanged && !save) return;
-    const committed = await commitChanges(this.#store.db, row.id, {
-      set: {},
-      removed: [],
-      ...changes,
-      ...(this.#maxAgeChanged && { maxAgeInSeconds: this.#maxAgeInSeconds }),
-    });
+    const commit = () =>
+      commitChanges(this.#store.db, row.id, {
+        set: {},
+        removed: [],
+        ...changes,
+        ...(this.#maxAgeChanged && { maxAgeInSeconds: this.#maxAgeInSeconds }),
+      });
+    const committed = await (this.#hooks?.committing(this.#ctx, row, data, commit) ?? commit());
     // Logged out in the meantime: the logout wins and the change is dropped.
     if (committed === undefined) return;
-    this.#committed(JSON.stringify(session.toJSON()));
-    await this.#hooks?.committed(this.#ctx, row, committed.data);
+    this.#committed(JSON.stringify(data));
   }
 
   async #regenerate(session: Session): Promise<void> {

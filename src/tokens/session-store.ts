@@ -1,20 +1,13 @@
 import { changesBetween, parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import { Events, type TokenEvents } from "../events.js";
-import {
-  OptionsReader,
-  readSharedOptions,
-  readTokenOptions,
-  sharedOptionNames,
-  tokenOptionNames,
-  type TokenSessionOptions,
-} from "../options.js";
 import { type Cleaned, deleteExpired } from "../store/cleanup.js";
 import { createDatabase } from "../store/database.js";
 import type { Rotation } from "../store/rotate-tokens.js";
 import { revokeSession } from "../store/revoke-session.js";
 import { commitChanges, replaceSession } from "../store/update-session.js";
 import type { TokenPair } from "./jwt.js";
+import { readTokenSessionOptions, type TokenSessionOptions } from "./options.js";
 import { createTokenStore, type TokenStore } from "./token-store.js";
 
 /** A session as read from the store. */
@@ -152,16 +145,6 @@ export function refresher(
     events.emit(outcome === "reused" ? "session:leaked" : "refreshed", { sessionId });
     return tokens ?? undefined;
   };
-}
-
-/** Reads the flat options of `tokenSession` and `createSessionStore`. */
-export function readTokenSessionOptions(caller: string, options: TokenSessionOptions) {
-  const reader = new OptionsReader(caller);
-  const raw = reader.object("options", options, [...sharedOptionNames, ...tokenOptionNames]);
-  const shared = readSharedOptions(reader, raw);
-  const tokens = readTokenOptions(reader, "", raw);
-  reader.finish();
-  return { shared, tokens };
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { Context, Next } from "koa";
 import { BridgeError } from "../errors.js";
 import type { Events, TokenEvents } from "../events.js";
-import type { ParsedSharedOptions, ParsedTokenOptions } from "../options.js";
+import type { ParsedSharedOptions } from "../shared-options.js";
 import type { SessionRow } from "../store/read-sessions.js";
 import { handOut, isUnreadable } from "../transport.js";
 import { SessionHandle, type TokenPathHooks } from "./session-handle.js";
 import type { TokenPair } from "./jwt.js";
+import type { ParsedTokenOptions } from "./options.js";
 import type { TokenStore } from "./token-store.js";
 
 /** The bearer credential of a request. */

@@ -1,17 +1,12 @@
 import type { Context, DefaultState, Middleware } from "koa";
 import { answering } from "../answer.js";
 import { Events, type TokenEvents } from "../events.js";
-import type { TokenSessionOptions } from "../options.js";
 import { createDatabase, type Pool } from "../store/database.js";
 import { createEndpoints, type Endpoints } from "./endpoints.js";
 import type { TokenPair } from "./jwt.js";
+import { readTokenSessionOptions, type TokenSessionOptions } from "./options.js";
 import type { Session } from "./session.js";
-import {
-  readTokenSessionOptions,
-  refresher,
-  type SessionStore,
-  sessionStoreOver,
-} from "./session-store.js";
+import { refresher, type SessionStore, sessionStoreOver } from "./session-store.js";
 import { createTokenPath } from "./token-path.js";
 import { createTokenStore } from "./token-store.js";
 

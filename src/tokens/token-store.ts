@@ -1,5 +1,4 @@
 import { parseData, type SessionData } from "../commit.js";
-import type { ParsedTokenOptions, TokenMaxAges } from "../options.js";
 import { insertSession } from "../store/create-session.js";
 import type { Database } from "../store/database.js";
 import { sessionReader, type SessionRow } from "../store/read-sessions.js";
@@ -7,6 +6,7 @@ import { readRefreshedSession } from "../store/read-refreshed-session.js";
 import { type Rotation, rotateRefreshToken } from "../store/rotate-tokens.js";
 import { insertTokenPair, type PairRecord } from "../store/token-pair.js";
 import { createTokenCodec, type TokenCodec, type TokenPair } from "./jwt.js";
+import type { ParsedTokenOptions, TokenMaxAges } from "./options.js";
 
 /** How long the immediate predecessor of a refresh token is answered with the same successor pair. */
 export const refreshGraceInSeconds = 15;

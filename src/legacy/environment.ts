@@ -1,0 +1,15 @@
+import type { BridgeEvents, Events } from "../events.js";
+import type { Link } from "../store/links.js";
+import type { RingKey } from "../tokens/keys.js";
+import type { TokenStore } from "../tokens/token-store.js";
+
+/** What all legacy sessions of a bridge share. */
+export interface LegacyEnvironment {
+  readonly store: TokenStore;
+  readonly keys: readonly RingKey[];
+  readonly events: Events<BridgeEvents>;
+  readonly readLink: (key: string) => Promise<Link | undefined>;
+  readonly cookieLingerInSeconds: number;
+  readonly writeThrough: boolean;
+  readonly allowUnsigned: boolean;
+}

@@ -1,0 +1,68 @@
+import { parseData } from "../commit.js";
+import { type LiveLink, renewOffer, upgradeSession } from "../store/links.js";
+import type { PairRecord } from "../store/token-pair.js";
+import type { LegacyEnvironment } from "./environment.js";
+import { sealLegacyKey } from "./sealed-key.js";
+import type { LegacySource, LegacyValue } from "./source.js";
+
+/** A legacy session as the upgrade sees it; `hash` is its link's key. */
+export interface LegacyIdentity {
+  readonly source: LegacySource;
+  readonly key: string;
+  readonly hash: Buffer;
+}
+
+/**
+ * Makes the token session of a legacy session, under an id of its own. Undefined when the key is linked
+ * already or has ended: somebody was faster. One statement.
+ */
+export async function upgradeLegacySession(
+  { store, keys }: LegacyEnvironment,
+  { source, key, hash }: LegacyIdentity,
+  { data: value, bookkeeping }: LegacyValue,
+): Promise<LiveLink | undefined> {
+  const data = JSON.stringify(value);
+  const sessionId = store.db.generateId();
+  const maxAgeInSeconds = source.ownMaxAgeInSeconds(bookkeeping);
+  const pair = await store.newPair(sessionId, parseData(data), maxAgeInSeconds);
+  const won = await upgradeSession(store.db, {
+    key: hash,
+    source: source.name,
+    sealedKey: source.oldStore ? sealLegacyKey(keys, hash, key) : null,
+    bookkeeping,
+    expiresAt: source.expiresAt(bookkeeping),
+    sessionId,
+    data,
+    maxAgeInSeconds,
+    pair,
+  });
+  return won ? { sessionId, data, bookkeeping, offer: pair, adoptedAt: null } : undefined;
+}
+
+// An offered access token that lives less than this, or half its life, is renewed before it is offered
+// again.
+const freshForInSeconds = 60;
+
+/**
+ * The pair on offer: the one of the upgrade, with later expiry once its access token nears its end.
+ * Undefined when it has been adopted. No statement while it is fresh, else one.
+ */
+export async function pairOnOffer(
+  { store }: LegacyEnvironment,
+  { source, hash }: LegacyIdentity,
+  { sessionId, data, bookkeeping, offer }: LiveLink,
+): Promise<PairRecord | undefined> {
+  if (offer === null) return undefined;
+  const lifetime = offer.accessTokenExpiresAt - offer.issuedAt;
+  const now = Math.floor(store.db.now().getTime() / 1000);
+  const staleAt = Math.floor(now + Math.min(freshForInSeconds, lifetime / 2));
+  if (offer.accessTokenExpiresAt > staleAt) return offer;
+  const own = source.ownMaxAgeInSeconds(bookkeeping);
+  const { accessToken, refreshToken } = offer;
+  const renewed = {
+    ...(await store.newPair(sessionId, parseData(data), own)),
+    accessToken,
+    refreshToken,
+  };
+  return renewOffer(store.db, hash, staleAt, renewed);
+}
