@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context, Middleware } from "koa";
-import type { BridgingStore } from "./bridging-store.js";
-import type { LegacySource, LegacyValue, OldStore } from "./source.js";
+import type { BridgingStore, LegacySource, LegacyValue, OldStore } from "./source.js";
 
 /** koa-session's options as the bridge reads them, with the defaults that koa-session filled in. */
 interface Options {

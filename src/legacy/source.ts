@@ -2,7 +2,6 @@ import type Koa from "koa";
 import type { Context, Middleware } from "koa";
 import type { SessionData } from "../commit.js";
 import type { Bookkeeping } from "../store/links.js";
-import type { BridgingStore } from "./bridging-store.js";
 
 /** A stored value of the old middleware, taken apart. */
 export interface LegacyValue {
@@ -44,3 +43,32 @@ export interface LegacySource {
   /** A lifetime that the application gave this one session, in seconds. */
   ownMaxAgeInSeconds(bookkeeping: Bookkeeping): number | null;
 }
+
+/**
+ * The store that the old middleware is given in place of its own. Each operation is told how to reach
+ * the old store with the old middleware's very arguments.
+ */
+export interface BridgingStore {
+  get(key: string, readOld: Reach): Promise<unknown>;
+  set(
+    key: string,
+    value: unknown,
+    writeOld: (ctx: Context | undefined, value: unknown) => unknown,
+    destroyOld: Reach,
+  ): Promise<void>;
+  destroy(key: string, destroyOld: Reach): Promise<void>;
+  /** The old middleware took the value that it read as a valid session. */
+  accept(): void;
+  /** For data cookies, whose middleware reads and writes without waiting. */
+  readonly cookie: {
+    /** What the middleware gets for a decoded cookie. */
+    read(key: string, payload: unknown): unknown;
+    /** The id to write beside the data, or undefined for none. */
+    write(value: unknown, newKey: () => string): string | undefined;
+    /** The middleware clears the cookie. */
+    clear(): void;
+  };
+}
+
+/** How to reach the old store, given the request, if there is one. */
+type Reach = (ctx: Context | undefined) => unknown;

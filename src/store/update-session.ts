@@ -1,7 +1,6 @@
-import type { Changes } from "../commit.js";
+import type { Changes, SessionData } from "../commit.js";
 import { checksumOf } from "./create-session.js";
 import { type Database, statement } from "./database.js";
-import type { Bookkeeping } from "./links.js";
 
 /** A session's data after a commit; it holds the changes of everybody who committed before. */
 export interface CommittedSession {
@@ -51,7 +50,7 @@ export async function commitChanges(
   db: Database,
   sessionId: string,
   changes: Changes,
-  link?: { key: Buffer; bookkeeping: Bookkeeping; expiresAt: Date | null },
+  link?: { key: Buffer; bookkeeping: SessionData; expiresAt: Date | null },
 ): Promise<CommittedSession | undefined> {
   const { removed, set, maxAgeInSeconds } = changes;
   const values = [
