@@ -97,7 +97,7 @@ function keepCookies({ ctx, source, current, presented, diverted }: LegacyReques
   const isRenewal =
     current !== undefined && current === presented && current.sessionId !== undefined;
   if (diverted === undefined && !isRenewal) return;
-  const lines: string[] = [ctx.response.get("Set-Cookie")].flat();
+  const lines = [ctx.res.getHeader("Set-Cookie") ?? []].flat().map(String);
   const kept = lines.filter(
     (line) =>
       !source.cookieNames.some((name) => line.startsWith(`${name}=`)) ||

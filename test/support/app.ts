@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Context } from "koa";
+import type { Context, Next } from "koa";
 import {
   koaSession,
   sessionBridge,
@@ -10,7 +10,7 @@ import {
 } from "../../src/index.js";
 import type { Pool } from "../../src/tokens/index.js";
 import { Browser } from "./client.js";
-import { Koa, session } from "./versions.js";
+import { Koa, type KoaSession, session } from "./versions.js";
 
 /** An old store in memory, as the applications of the recorded sessions had. */
 export class MapStore {
@@ -34,7 +34,20 @@ export const signingKeys: SessionBridgeOptions["tokens"]["signingKeys"] = [
   { kid: "first", alg: "HS256", key: "a signing secret of more than 32 bytes" },
 ];
 
-type Handler = (ctx: Context & { session: any }) => unknown;
+export type Handler = (ctx: Context & { session: any }) => unknown;
+
+/** What differs from the application of most tests. */
+export interface AppOptions {
+  /** Of koa-session. */
+  config?: object;
+  handlers?: Record<string, Handler>;
+  /** A middleware above the session. */
+  above?: (ctx: Context & { session: any }, next: Next) => Promise<void>;
+  /** Other versions than the ones of this run. */
+  versions?: { Koa: typeof Koa; session: KoaSession };
+  /** `app.keys`. */
+  keys?: string[];
+}
 
 /** What the applications under test do; each answers with the session after it. */
 export const handlers: Record<string, Handler> = {
@@ -71,6 +84,7 @@ export function handle(more: Record<string, Handler> = {}) {
 }
 
 export interface RunningApp {
+  readonly app: InstanceType<typeof Koa>;
   readonly bridge: SessionBridge;
   readonly url: string;
   /** Errors that reached Koa's `error` event. */
@@ -84,18 +98,17 @@ export interface RunningApp {
 /** The application of the tests with the bridge in place of `session(config, app)`, listening. */
 export async function startBridgedApp(
   pool: Pool,
-  options: Partial<SessionBridgeOptions> & {
-    config?: object;
-    handlers?: Record<string, Handler>;
-  } = {},
+  options: Partial<SessionBridgeOptions> & AppOptions = {},
 ): Promise<RunningApp> {
-  const { config = { store: new MapStore() }, handlers: more, ...rest } = options;
-  const app = new Koa();
-  app.keys = cookieKeys;
+  const { config = { store: new MapStore() }, handlers: more, above, ...others } = options;
+  const { versions = { Koa, session }, keys = cookieKeys, ...rest } = others;
+  const app = new versions.Koa();
+  app.keys = keys;
   const errors: Error[] = [];
   app.on("error", (error: Error) => errors.push(error));
+  if (above !== undefined) app.use(above as never);
   const bridge = sessionBridge(
-    { legacy: koaSession(session, config), pool, tokens: { signingKeys }, ...rest },
+    { legacy: koaSession(versions.session, config), pool, tokens: { signingKeys }, ...rest },
     app,
   );
   const bridgeErrors: Error[] = [];
@@ -103,20 +116,31 @@ export async function startBridgedApp(
   app.use(bridge);
   app.use(bridge.routes());
   app.use(handle(more));
-  return { ...(await listen(app)), bridge, errors, bridgeErrors };
+  const listening = await listen(app);
+  return {
+    ...listening,
+    app,
+    bridge,
+    errors,
+    bridgeErrors,
+    close: async () => {
+      await listening.close();
+      await bridge.close();
+    },
+  };
 }
 
 /** The same application with plain koa-session. */
 export async function startPlainApp(
   config: object = { store: new MapStore() },
   more: Record<string, Handler> = {},
-): Promise<Pick<RunningApp, "url" | "browser" | "close">> {
+): Promise<Pick<RunningApp, "app" | "url" | "browser" | "close">> {
   const app = new Koa();
   app.keys = cookieKeys;
   app.on("error", () => undefined);
   app.use(session({ ...config }, app));
   app.use(handle(more));
-  return listen(app);
+  return { ...(await listen(app)), app };
 }
 
 async function listen(app: { listen(port: number, host: string): Server }) {
