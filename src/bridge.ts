@@ -14,12 +14,12 @@ import { createWriteThrough } from "./legacy/write-through.js";
 import { createModeFlag, type Mode } from "./mode.js";
 import { countHits, type MigrationStatus } from "./monitor/hits.js";
 import { createDatabase } from "./store/database.js";
-import { adoptSession, linkReader } from "./store/links.js";
+import { adoptSession, endedOriginReader, linkReader } from "./store/links.js";
 import type { SessionRow } from "./store/read-sessions.js";
 import { createEndpoints, type Endpoints } from "./tokens/endpoints.js";
 import type { TokenPair } from "./tokens/jwt.js";
 import { refresher, sessionStoreOver } from "./tokens/session-store.js";
-import { createTokenPath } from "./tokens/token-path.js";
+import { createTokenPath, noCredential } from "./tokens/token-path.js";
 import {
   guardPool,
   logout,
@@ -71,6 +71,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     events,
     keys: tokens.keys,
     readLink: linkReader(db),
+    hasEndedOrigin: endedOriginReader(db),
   };
   const sources = installSources(app as Koa, parsed.sources);
   const flag = createModeFlag(parsed.mode, (error) => {
@@ -98,8 +99,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
-    if (endpoints?.isRefresh(ctx) === true) return next();
     return answering(ctx, next, async (next) => {
+      if (endpoints?.isRefresh(ctx)) return paths.tokens.run(ctx, next, noCredential);
       const mode = await flag.of(ctx);
       const presented = presentedSources(ctx, sources);
       const credential = await readCredential(ctx, mode, presented, paths);
@@ -174,7 +175,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     const { source, request } = credential;
     if (mode === "drain" && credential.dead !== undefined) {
       count(ctx, source, credential.dead);
-      return paths.tokens.run(ctx, next, { kind: "none" });
+      return paths.tokens.run(ctx, next, noCredential);
     }
     try {
       await paths.legacy.run(request, source, next);

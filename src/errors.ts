@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { Context } from "koa";
 
 const catalogue = {
@@ -39,10 +40,14 @@ export class BridgeError extends Error {
     this.code = code;
     this.status = status;
     this.headers = headersFor(code, status);
-    // A console that prints an error prints its enumerable members and its cause: keep the cause out.
-    if (options !== undefined) {
-      Object.defineProperty(this, "cause", { value: options.cause, enumerable: false });
-    }
+  }
+
+  // A console that prints an error prints its cause: a driver's error may quote data.
+  [inspect.custom](): string {
+    const { cause } = this;
+    const reason =
+      cause instanceof Error && "code" in cause ? ` (cause: ${String(cause.code)})` : "";
+    return `${this.stack ?? this.message}${reason}`;
   }
 }
 

@@ -40,10 +40,15 @@ export class Events<Map extends Record<keyof Map, unknown[]>> {
   emit<Name extends keyof Map & string>(name: Name, ...args: Map[Name]): void {
     for (const listener of this.#emitter.listeners(name)) {
       try {
-        (listener as (...args: Map[Name]) => void)(...args);
+        const told: unknown = (listener as (...args: Map[Name]) => unknown)(...args);
+        if (told instanceof Promise) told.catch(warn);
       } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error));
+        warn(error);
       }
     }
   }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error));
 }

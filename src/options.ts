@@ -51,8 +51,8 @@ export class OptionsReader {
     return this.optional(
       path,
       value,
-      isPositiveInteger,
-      "a whole number of seconds above 0",
+      isLifetime,
+      `a whole number of seconds from 1 to ${maximumLifetimeInSeconds}`,
       fallback,
     );
   }
@@ -72,7 +72,12 @@ export class OptionsReader {
 
 export const isFunction = (value: unknown) => typeof value === "function";
 export const isText = (value: unknown) => typeof value === "string" && value !== "";
-const isPositiveInteger = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
+/** What fits PostgreSQL's integer: 68 years. */
+export const maximumLifetimeInSeconds = 2 ** 31 - 1;
+const isLifetime = (value: unknown) =>
+  Number.isSafeInteger(value) &&
+  (value as number) > 0 &&
+  (value as number) <= maximumLifetimeInSeconds;
 
 /** Says what kind of thing a value is, never the value: it may be a secret. */
 export function describe(value: unknown): string {

@@ -99,6 +99,9 @@ function readTransport(reader: OptionsReader, value: unknown): Transport {
         reader.problem(`transport.${name}`, "must be the name of a response header");
       }
     }
+    if (headers["accessTokenHeader"] === headers["refreshTokenHeader"]) {
+      reader.problem("transport", "must name two different headers");
+    }
     return headers as unknown as Transport;
   }
   reader.problem("transport", `must be "headers", "endpoint", header names or a function`);

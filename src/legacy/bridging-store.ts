@@ -15,7 +15,7 @@ export const bridgingStore: BridgingStore = {
   async get(key, readOld) {
     const request = requests.getStore();
     if (request === undefined) return readOld(undefined);
-    const session = await request.sessionOf(key);
+    const session = await request.sessionOf({ key });
     request.presented = session;
     return session.present(
       session.needsOldValue ? await reachOld(() => readOld(request.ctx)) : undefined,
@@ -36,8 +36,16 @@ export const bridgingStore: BridgingStore = {
 
   async destroy(key, destroyOld) {
     const request = requests.getStore();
-    await request?.knownSessionOf(key)?.end();
-    await reachOld(() => destroyOld(request?.ctx));
+    const session = request?.knownSessionOf(key);
+    const wasLinked = session?.sessionId !== undefined;
+    await session?.end();
+    try {
+      await reachOld(() => destroyOld(request?.ctx));
+    } catch (error) {
+      // It has ended where it counts; the old middleware goes on to clear the cookie.
+      if (!wasLinked) throw error;
+      request?.tell(error as Error);
+    }
   },
 
   accept() {
@@ -49,22 +57,28 @@ export const bridgingStore: BridgingStore = {
   },
 
   cookie: {
-    read(key, payload) {
+    read(payload) {
       const request = requests.getStore();
-      const session = request?.knownSessionOf(key);
-      if (request === undefined || session === undefined) return payload;
-      request.presented = session;
-      return session.present(payload);
+      if (request?.credential === undefined) return payload;
+      request.presented = request.credential;
+      return request.presented.present(payload);
     },
 
-    write(value, newKey) {
+    write(value) {
       const request = requests.getStore();
-      if (request === undefined) return undefined;
+      if (request === undefined) return {};
       const current = request.current?.hasEnded === false ? request.current : undefined;
-      const session = current ?? request.newSession(newKey());
-      if (session.sessionId === undefined && !session.isUpgradable) return undefined;
+      const session = current ?? request.newSession({ key: request.newKey() });
+      request.hasWritten = true;
       request.defer(() => request.commit(session.key, value, noOldValue));
-      return session.key;
+      // A key that the cookie has stays in it; a new one is for sessions that can be upgraded.
+      const hasKey = current !== undefined && !current.isMinted;
+      return {
+        ...((hasKey || session.isUpgradable) && { id: session.key }),
+        // A draining cookie is never renewed.
+        ...(request.mode === "drain" &&
+          request.isOpened && { bookkeeping: request.presented?.bookkeeping ?? {} }),
+      };
     },
 
     clear() {

@@ -9,6 +9,7 @@ export interface LegacyEnvironment {
   readonly keys: readonly RingKey[];
   readonly events: Events<BridgeEvents>;
   readonly readLink: (key: string) => Promise<Link | undefined>;
+  readonly hasEndedOrigin: (origin: string) => Promise<true | undefined>;
   readonly cookieLingerInSeconds: number;
   readonly writeThrough: boolean;
   readonly allowUnsigned: boolean;

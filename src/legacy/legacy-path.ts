@@ -4,6 +4,7 @@ import type { Mode } from "../mode.js";
 import { runWithRequest } from "./bridging-store.js";
 import { BridgeError } from "../errors.js";
 import type { TokenPair } from "../tokens/jwt.js";
+import { withholdRenewals } from "./cookie-lines.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { LegacyRequest } from "./legacy-request.js";
 import type { LegacySource } from "./source.js";
@@ -38,7 +39,7 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
   return {
     async authenticate(ctx, mode, source) {
       const request = new LegacyRequest(env, ctx, mode, source);
-      const key = source.readKey(ctx);
+      const key = source.readKey(ctx, env.store.db.now());
       if (key === undefined) return { request, dead: "unverified" };
       const session = (request.credential = await request.sessionOf(key));
       if (session.hasEnded) return { request, dead: "missed" };
@@ -51,9 +52,10 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
         await runWithRequest(request, () => source.middleware(request.ctx, next) as Promise<void>);
       } finally {
         await request.settle();
+        if (request.mode === "drain") withholdRenewals(request);
       }
       await request.current?.upgrade();
-      if (request.mode === "drain") keepCookies(request);
+      identify(request);
     },
 
     outcomeOf({ request, dead }) {
@@ -69,18 +71,26 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
   };
 }
 
+// Gives a data cookie without a key the one that was made for it, for the next requests to come with.
+function identify({ ctx, source, current, hasWritten }: LegacyRequest): void {
+  if (current?.isMinted === true && current.isUpgradable && !hasWritten && !current.hasEnded) {
+    source.identify?.(ctx, current.key);
+  }
+}
+
 async function issue(
   request: LegacyRequest,
   { evenIfAdopted }: { evenIfAdopted: boolean },
 ): Promise<TokenPair> {
   if (request.mode === "observe") throw new BridgeError("issuing-disabled");
+  if ((request.ctx as { session?: unknown }).session === null) throw new BridgeError("no-session");
   await request.source.commit(request.ctx);
   await request.settle();
   request.isIssued = true;
   if (request.diverted !== undefined) return request.diverted.pair;
   const session = request.current;
   if (session?.hasEnded !== false) throw new BridgeError("no-session");
-  await session.upgrade();
+  await session.upgrade({ evenIfUnsettled: true });
   if (session.sessionId === undefined)
     throw new BridgeError(session.hasEnded ? "no-session" : "not-upgradable");
   const pair = await session.offer();
@@ -89,20 +99,4 @@ async function issue(
   const further = await session.issueFurther();
   if (further === undefined) throw new BridgeError("no-session");
   return further;
-}
-
-// The old middleware renews the cookie whenever it stores the session. While draining, the cookie keeps
-// the expiry that it has, and a session that got tokens gets no cookie at all.
-function keepCookies({ ctx, source, current, presented, diverted }: LegacyRequest): void {
-  const isRenewal =
-    current !== undefined && current === presented && current.sessionId !== undefined;
-  if (diverted === undefined && !isRenewal) return;
-  const lines = [ctx.res.getHeader("Set-Cookie") ?? []].flat().map(String);
-  const kept = lines.filter(
-    (line) =>
-      !source.cookieNames.some((name) => line.startsWith(`${name}=`)) ||
-      line.includes("expires=Thu, 01 Jan 1970"),
-  );
-  if (kept.length > 0) ctx.set("Set-Cookie", kept);
-  else ctx.remove("Set-Cookie");
 }

@@ -5,7 +5,7 @@ import { commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "../tokens/jwt.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { LegacySession, type OldValue } from "./legacy-session.js";
-import type { LegacySource } from "./source.js";
+import type { LegacyKey, LegacySource } from "./source.js";
 
 /** One request on the legacy path: the legacy sessions that it touches. */
 export class LegacyRequest {
@@ -22,6 +22,8 @@ export class LegacyRequest {
   current: LegacySession | undefined;
   /** A session that got tokens instead of a cookie. */
   diverted: { readonly pair: TokenPair; readonly data: SessionData } | undefined;
+  /** A data cookie has been written in this request, with its key. */
+  hasWritten = false;
   /** The handler has taken the pair, to hand it out by itself. */
   isIssued = false;
   readonly #env: LegacyEnvironment;
@@ -36,10 +38,10 @@ export class LegacyRequest {
   }
 
   /** The session of a presented key, looked up once. */
-  async sessionOf(key: string): Promise<LegacySession> {
-    const known = this.#sessions.get(key);
+  async sessionOf(legacyKey: LegacyKey): Promise<LegacySession> {
+    const known = this.#sessions.get(legacyKey.key);
     if (known !== undefined) return known;
-    const session = this.newSession(key);
+    const session = this.newSession(legacyKey);
     await session.find();
     return session;
   }
@@ -49,21 +51,28 @@ export class LegacyRequest {
   }
 
   /** A session under a key that was made in this request: nothing is linked to it yet. */
-  newSession(key: string): LegacySession {
-    const session = new LegacySession(this.#env, this.source, this.mode, key);
-    this.#sessions.set(key, session);
+  newSession(legacyKey: LegacyKey): LegacySession {
+    const session = new LegacySession(this.#env, this, legacyKey);
+    this.#sessions.set(legacyKey.key, session);
     return session;
   }
 
   /** The old middleware stores a session. */
   async commit(key: string, value: unknown, old: OldValue): Promise<void> {
-    const session = this.#sessions.get(key) ?? this.newSession(key);
+    const session = this.#sessions.get(key) ?? this.newSession({ key });
     if (this.mode === "drain" && !this.isOpened && this.presented !== session) {
       await this.#divert(value);
       return;
     }
-    await session.commit(value, old);
+    await session.commit(this.#drained(session, value), old);
     if (!session.hasEnded) this.current = session;
+  }
+
+  // While draining, a regenerated session lives no longer than the one it comes from.
+  #drained(session: LegacySession, value: unknown): unknown {
+    const { mode, presented, source } = this;
+    if (mode !== "drain" || presented === undefined || presented === session) return value;
+    return source.join({ data: source.split(value).data, bookkeeping: presented.bookkeeping });
   }
 
   // While draining, a new session gets tokens and no cookie.
@@ -79,6 +88,16 @@ export class LegacyRequest {
     const changes = changesBetween(base, data);
     if (changes !== undefined) await commitChanges(store.db, pair.sessionId, changes);
     this.diverted = { pair, data };
+  }
+
+  /** Tells the operator of a failure that costs nobody the response. */
+  tell(error: Error): void {
+    this.#env.events.emit("error", error);
+  }
+
+  /** A key for a new session in a data cookie. */
+  newKey(): string {
+    return this.source.newKey?.(this.#env.store.db.now()) ?? this.#env.store.db.generateId();
   }
 
   /** Work of a middleware that does not wait for its store; the response waits for it. */

@@ -1,15 +1,22 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Context } from "koa";
 import { type Changes, changesBetween, parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import type { Mode } from "../mode.js";
-import { type Bookkeeping, endLegacyKey, type LiveLink, saveBookkeeping } from "../store/links.js";
+import {
+  type Bookkeeping,
+  endLegacyKey,
+  type Link,
+  type LiveLink,
+  saveBookkeeping,
+} from "../store/links.js";
 import { revokeSession } from "../store/revoke-session.js";
 import { commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "../tokens/jwt.js";
 import { commitThrough, type OldRow } from "./commit-through.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { hashLegacyKey } from "./sealed-key.js";
-import type { LegacySource, LegacyValue } from "./source.js";
+import type { LegacyKey, LegacySource, LegacyValue } from "./source.js";
 import { type LegacyIdentity, pairOnOffer, upgradeLegacySession } from "./upgrade.js";
 
 /** How to reach the value of one key in the old store. */
@@ -23,10 +30,12 @@ type State = "unlinked" | "unknown" | "ended" | LiveLink;
 
 // How long a request may still be under way that read an unlinked session before it ended.
 const tombstoneInSeconds = 24 * 60 * 60;
+const observeDeadlineInMilliseconds = 1000;
 
 /** One legacy key during one request: what it is linked to, what was read, what is to be offered. */
 export class LegacySession {
   readonly #env: LegacyEnvironment;
+  readonly #ctx: Context;
   readonly #source: LegacySource;
   readonly #mode: Mode;
   readonly #hash: Buffer;
@@ -37,14 +46,29 @@ export class LegacySession {
   accepted = false;
   /** The presented key was not in the old store: whoever chose it, we did not. */
   missed = false;
-  readonly key: string;
+  readonly #legacyKey: LegacyKey;
 
-  constructor(env: LegacyEnvironment, source: LegacySource, mode: Mode, key: string) {
+  constructor(
+    env: LegacyEnvironment,
+    request: { ctx: Context; source: LegacySource; mode: Mode },
+    legacyKey: LegacyKey,
+  ) {
+    const { ctx, source, mode } = request;
+    this.#ctx = ctx;
     this.#env = env;
     this.#source = source;
     this.#mode = mode;
-    this.key = key;
-    this.#hash = hashLegacyKey(source.name, key);
+    this.#legacyKey = legacyKey;
+    this.#hash = hashLegacyKey(source.name, legacyKey.key);
+  }
+
+  get key(): string {
+    return this.#legacyKey.key;
+  }
+
+  /** The presented cookie has no key yet; this one was made for it. */
+  get isMinted(): boolean {
+    return this.#legacyKey.isMinted === true;
   }
 
   get #link(): LiveLink | undefined {
@@ -72,21 +96,43 @@ export class LegacySession {
     return lingersUntil <= this.#env.store.db.now().getTime();
   }
 
-  /** Whether this mode and source let the session become a token session. */
+  /** Whether this mode and source let the session become a token session, now or soon. */
   get isUpgradable(): boolean {
     const upgrades = this.#mode === "bridge" || this.#mode === "drain";
     return upgrades && !this.missed && (this.#source.isTrusted || this.#env.allowUnsigned);
   }
 
+  // Until then the browser may yet keep another key that was made for the same cookie.
+  get #isSettled(): boolean {
+    const { settledAt } = this.#legacyKey;
+    return !this.isMinted && (settledAt === undefined || settledAt <= this.#env.store.db.now());
+  }
+
+  /** What the old middleware keeps beside the data, as it was read. */
+  get bookkeeping(): Bookkeeping {
+    return this.#bookkeeping;
+  }
+
   /** Looks up the link. One statement. */
   async find(): Promise<void> {
     try {
-      this.#state = (await this.#env.readLink(this.#hash.toString("base64url"))) ?? "unlinked";
+      const found = this.isMinted ? this.#findEnd() : this.#findLink();
+      this.#state = (await (this.#mode === "observe" ? withDeadline(found) : found)) ?? "unlinked";
     } catch (error) {
       if (this.#mode !== "observe") throw error;
       this.#env.events.emit("error", error as Error);
       this.#state = "unknown";
     }
+  }
+
+  #findLink(): Promise<Link | undefined> {
+    return this.#env.readLink(this.#hash.toString("base64url"));
+  }
+
+  async #findEnd(): Promise<Link | undefined> {
+    const { origin } = this.#legacyKey;
+    if (origin === undefined) return undefined;
+    return (await this.#env.hasEndedOrigin(origin.toString("base64url"))) && "ended";
   }
 
   /**
@@ -100,10 +146,9 @@ export class LegacySession {
 
   /** What the old middleware gets to read, given what the old store (or the cookie) holds. */
   present(oldValue: unknown): unknown {
-    const exists = oldValue !== undefined && oldValue !== null && oldValue !== false;
     if (this.hasEnded || this.isRetired) return undefined;
     if (this.#link !== undefined) {
-      if (this.needsOldValue && !exists) return undefined;
+      if (this.needsOldValue && !exists(oldValue)) return undefined;
       const { data, bookkeeping } = this.#link;
       // A data cookie has its own, which says when that very cookie expires.
       const isInCookie = this.#source.oldStore === undefined;
@@ -111,8 +156,8 @@ export class LegacySession {
       this.#remember({ data: parseData(data), bookkeeping: own });
       return this.#source.join({ data: parseData(data), bookkeeping: own });
     }
-    this.missed = !exists;
-    if (exists) this.#remember(this.#source.split(oldValue));
+    this.missed = !exists(oldValue);
+    if (!this.missed) this.#remember(this.#source.split(oldValue));
     return oldValue;
   }
 
@@ -130,8 +175,11 @@ export class LegacySession {
     // First, so that a logout which races the upgrade destroys it last.
     await old.write(value);
     this.accepted = true;
-    if (this.#state !== "unlinked" || !this.isUpgradable) return this.#remember(next);
-    await this.#tryUpgrade(next);
+    if (this.#state === "unlinked") {
+      if (this.isUpgradable && this.#isSettled) await this.#tryUpgrade(next);
+      // Another process, already in another mode, may have upgraded it since it was read.
+      else if (this.#mode === "observe" && this.#source.oldStore !== undefined) await this.find();
+    }
     if (this.hasEnded) await old.destroy();
     else if (this.#link === undefined) this.#remember(next);
     else await this.#commitLinked(this.#link, next, old);
@@ -186,10 +234,34 @@ export class LegacySession {
     };
   }
 
-  /** Upgrades what was read and not stored in this request. */
-  async upgrade(): Promise<void> {
+  /**
+   * Upgrades what was read and not stored in this request; `evenIfUnsettled` because the application
+   * asks for it, of one request.
+   */
+  async upgrade({ evenIfUnsettled = false } = {}): Promise<void> {
     if (this.#state !== "unlinked" || !this.isUpgradable || !this.accepted) return;
-    await this.#tryUpgrade({ data: this.#base, bookkeeping: this.#bookkeeping });
+    if (!this.#isSettled && !evenIfUnsettled) return;
+    const read = { data: this.#base, bookkeeping: this.#bookkeeping };
+    await this.#tryUpgrade(read);
+    if (this.#link !== undefined) await this.#catchUp(this.#link);
+  }
+
+  // A process in `observe`, or without the bridge, may have stored or ended the session in the old store
+  // while it was not yet linked.
+  async #catchUp(link: LiveLink): Promise<void> {
+    const { oldStore } = this.#source;
+    if (oldStore === undefined) return;
+    try {
+      const value = await oldStore.get(this.key, this.#ctx);
+      if (!exists(value)) return await this.end();
+      const now = this.#source.split(value);
+      const changes = changesBetween(this.#base, now.data);
+      if (changes === undefined) return;
+      await commitChanges(this.#env.store.db, link.sessionId, changes);
+      this.#remember(now);
+    } catch (error) {
+      this.#env.events.emit("error", error as Error);
+    }
   }
 
   /**
@@ -214,27 +286,38 @@ export class LegacySession {
   }
 
   get #identity(): LegacyIdentity {
-    return { source: this.#source, key: this.key, hash: this.#hash };
+    return { source: this.#source, legacyKey: this.#legacyKey, hash: this.#hash };
   }
 
   /** Ends the session for cookie and tokens alike. */
   async end(): Promise<void> {
     const { db } = this.#env.store;
-    if (this.#state === "unlinked" && this.#mode !== "observe" && !this.missed) {
-      const expiresAt =
-        this.#source.oldStore === undefined
-          ? this.#source.expiresAt(this.#bookkeeping)
-          : new Date(db.now().getTime() + tombstoneInSeconds * 1000);
-      const noted = await endLegacyKey(db, {
-        key: this.#hash,
-        source: this.#source.name,
-        expiresAt,
-      });
-      if (!noted) await this.find();
-    }
+    if (this.#state === "unlinked" && !this.missed) await this.#noteEnd();
     if (this.#link !== undefined) await revokeSession(db, this.#link.sessionId);
     this.#state = "ended";
     this.accepted = false;
+  }
+
+  // So that no other request upgrades it, in whatever mode that is served.
+  async #noteEnd(): Promise<void> {
+    const { db } = this.#env.store;
+    const isData = this.#source.oldStore === undefined;
+    // In `observe` a data cookie without a key behaves as it always did.
+    if (this.isMinted && this.#mode === "observe") return;
+    const tombstone = {
+      key: this.#hash,
+      source: this.#source.name,
+      origin: this.#legacyKey.origin,
+      expiresAt: isData
+        ? this.#source.expiresAt(this.#bookkeeping)
+        : new Date(db.now().getTime() + tombstoneInSeconds * 1000),
+    };
+    try {
+      if (!(await endLegacyKey(db, tombstone))) await this.find();
+    } catch (error) {
+      if (this.#mode !== "observe") throw error;
+      this.#env.events.emit("error", error as Error);
+    }
   }
 
   /** The pair on offer to the client of this cookie; undefined once it has been adopted. */
@@ -251,6 +334,22 @@ export class LegacySession {
     const maxAgeInSeconds = this.#source.ownMaxAgeInSeconds(this.#bookkeeping);
     return this.#env.store.issue({ id, data: JSON.stringify(this.#base), maxAgeInSeconds });
   }
+}
+
+const exists = (value: unknown) => value !== undefined && value !== null && value !== false;
+
+/** In `observe` the cookie must not wait for a token store that hangs. */
+async function withDeadline<Value>(work: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    const cause = new Error(`no answer within ${observeDeadlineInMilliseconds} ms`);
+    timer = setTimeout(() => {
+      reject(new BridgeError("store-unavailable", { cause }));
+    }, observeDeadlineInMilliseconds);
+  });
+  return Promise.race([work, deadline]).finally(() => {
+    clearTimeout(timer);
+  });
 }
 
 const isOutage = (error: unknown) => error instanceof BridgeError && error.status === 503;

@@ -1,6 +1,7 @@
 import type { BridgeEvents, Events } from "../events.js";
 import type { ParsedSharedOptions } from "../shared-options.js";
 import { announceUpgrade, handOut, isCrossSite, isUnreadable } from "../transport.js";
+import { isClearing, legacyCookieLines } from "./cookie-lines.js";
 import type { LegacyRequest } from "./legacy-request.js";
 
 /** Hands tokens to clients that come with a cookie, until they use them. */
@@ -21,6 +22,8 @@ export function createOffers(shared: ParsedSharedOptions, events: Events<BridgeE
     }
     // A cookie comes along by itself, so another site's request must learn nothing from it.
     if (isCrossSite(ctx) || current?.sessionId === undefined || current.isAdopted) return;
+    // A handler that clears the cookie by hand means to log out.
+    if (legacyCookieLines(request).some(isClearing)) return;
     if (transport === "endpoint") {
       announceUpgrade(ctx);
       return;

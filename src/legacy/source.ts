@@ -10,8 +10,20 @@ export interface LegacyValue {
   readonly bookkeeping: Bookkeeping;
 }
 
+/** A verified credential's legacy key. */
+export interface LegacyKey {
+  readonly key: string;
+  /** From when on the session may be upgraded; always, when left out. */
+  readonly settledAt?: Date;
+  /** The key was made for this request: the cookie has none yet. */
+  readonly isMinted?: boolean;
+  /** Hash of the cookie that had no key; once the session has ended, that cookie has too. */
+  readonly origin?: Buffer | undefined;
+}
+
 /** The old store as the bridge uses it by itself, outside of the old middleware. */
 export interface OldStore {
+  get(key: string, ctx: Context | undefined): Promise<unknown>;
   set(key: string, value: LegacyValue, ctx: Context | undefined): Promise<void>;
   destroy(key: string, ctx: Context | undefined): Promise<void>;
 }
@@ -31,7 +43,11 @@ export interface LegacySource {
   /** Whether the request carries the cookie (or other credential), valid or not. */
   isPresented(ctx: Context): boolean;
   /** The legacy key of a verified credential. Sets no cookie and reads no store. */
-  readKey(ctx: Context): string | undefined;
+  readKey(ctx: Context, now: Date): LegacyKey | undefined;
+  /** Data cookies: a key for a new session. */
+  newKey?(now: Date): string;
+  /** Data cookies: writes the presented cookie again, with the key that was made for it. */
+  identify?(ctx: Context, key: string): void;
   /** Clears the cookies, as the old middleware would. */
   clear(ctx: Context): void;
   /** Has the old middleware store the session now. */
@@ -62,9 +78,9 @@ export interface BridgingStore {
   /** For data cookies, whose middleware reads and writes without waiting. */
   readonly cookie: {
     /** What the middleware gets for a decoded cookie. */
-    read(key: string, payload: unknown): unknown;
-    /** The id to write beside the data, or undefined for none. */
-    write(value: unknown, newKey: () => string): string | undefined;
+    read(payload: unknown): unknown;
+    /** The id to write beside the data, if any, and the bookkeeping that the cookie must keep. */
+    write(value: unknown): { id?: string; bookkeeping?: Bookkeeping };
     /** The middleware clears the cookie. */
     clear(): void;
   };

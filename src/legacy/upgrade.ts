@@ -3,12 +3,12 @@ import { type LiveLink, renewOffer, upgradeSession } from "../store/links.js";
 import type { PairRecord } from "../store/token-pair.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { sealLegacyKey } from "./sealed-key.js";
-import type { LegacySource, LegacyValue } from "./source.js";
+import type { LegacyKey, LegacySource, LegacyValue } from "./source.js";
 
 /** A legacy session as the upgrade sees it; `hash` is its link's key. */
 export interface LegacyIdentity {
   readonly source: LegacySource;
-  readonly key: string;
+  readonly legacyKey: LegacyKey;
   readonly hash: Buffer;
 }
 
@@ -18,7 +18,7 @@ export interface LegacyIdentity {
  */
 export async function upgradeLegacySession(
   { store, keys }: LegacyEnvironment,
-  { source, key, hash }: LegacyIdentity,
+  { source, legacyKey, hash }: LegacyIdentity,
   { data: value, bookkeeping }: LegacyValue,
 ): Promise<LiveLink | undefined> {
   const data = JSON.stringify(value);
@@ -28,7 +28,8 @@ export async function upgradeLegacySession(
   const won = await upgradeSession(store.db, {
     key: hash,
     source: source.name,
-    sealedKey: source.oldStore ? sealLegacyKey(keys, hash, key) : null,
+    sealedKey: source.oldStore ? sealLegacyKey(keys, hash, legacyKey.key) : null,
+    origin: legacyKey.origin,
     bookkeeping,
     expiresAt: source.expiresAt(bookkeeping),
     sessionId,

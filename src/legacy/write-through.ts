@@ -32,7 +32,11 @@ export function createWriteThrough(
     const store = sourceOf(link)?.oldStore;
     if (store === undefined || link.sealedKey === null) return;
     const key = openLegacyKey(env.keys, link.key, link.sealedKey);
-    if (key === undefined) return;
+    if (key === undefined) {
+      const lost = "a link was sealed under a signing key that has left tokens.signingKeys";
+      env.events.emit("error", new Error(lost));
+      return;
+    }
     try {
       await act(store, key);
     } catch (cause) {
@@ -53,9 +57,9 @@ export function createWriteThrough(
     await reach(link, (store, key) => store.destroy(key, ctx));
     if (ctx === undefined) return;
     const source = sourceOf(link);
-    const key = source?.readKey(ctx);
+    const key = source?.readKey(ctx, db.now());
     const isItsCookie =
-      source && key !== undefined && hashLegacyKey(source.name, key).equals(link.key);
+      source && key !== undefined && hashLegacyKey(source.name, key.key).equals(link.key);
     if (isItsCookie === true) source?.clear(ctx);
   }
 
@@ -69,6 +73,7 @@ export function createWriteThrough(
       },
     },
     ofStore: {
+      cookieLingerInSeconds: env.cookieLingerInSeconds,
       updated: async (sessionId, data) => {
         const link = await linkOfSession(db, sessionId);
         const row = link && rowOf(link);

@@ -34,8 +34,8 @@ const deleteSessions = statement<Page<string>>(
     where s."id" = page."id" and s."updatedAt" < $2
       and not exists (select from "sessionStoreToken" t where t."session" = page."id")
       and (page."revokedAt" is not null or not exists (
-        select from "sessionBridgeLink" l where l."session" = page."id" and l."adoptedAt" is null
-          and (l."expiresAt" is null or l."expiresAt" > $4)))
+        select from "sessionBridgeLink" l where l."session" = page."id"
+          and (l."adoptedAt" is null or l."adoptedAt" > $5) and (l."expiresAt" is null or l."expiresAt" > $4)))
     returning s."id"
   )
   select (select "id" from page order by "id" desc limit 1) as "cursor",
@@ -66,20 +66,22 @@ export interface Cleaned {
 /**
  * Deletes refresh tokens (and with them their access tokens) that expired or were revoked before
  * `before`, then sessions without tokens, then links of ended sessions whose cookie has expired. A
- * session that a not yet adopted cookie still opens is kept, however old its tokens are. One round trip
+ * session that a cookie still opens is kept, however old its tokens are. One round trip
  * for each `batchSize` rows of a table.
  */
 export async function deleteExpired(
   db: Database,
-  { before, batchSize }: { before: Date; batchSize: number },
+  limits: { before: Date; batchSize: number; cookieLingerInSeconds: number },
 ): Promise<Cleaned> {
+  const { before, batchSize, cookieLingerInSeconds } = limits;
   const now = db.now();
+  const lingeringSince = new Date(now.getTime() - cookieLingerInSeconds * 1000);
   return {
     refreshTokens: await walk(firstId, (cursor) =>
       db.rows(deleteTokens, [cursor, before, batchSize]),
     ),
     sessions: await walk(firstId, (cursor) =>
-      db.rows(deleteSessions, [cursor, before, batchSize, now]),
+      db.rows(deleteSessions, [cursor, before, batchSize, now, lingeringSince]),
     ),
     links: await walk(firstKey, (cursor) => db.rows(deleteTombstones, [cursor, before, batchSize])),
   };

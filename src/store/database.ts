@@ -51,17 +51,21 @@ export function createDatabase(options: DatabaseOptions): Database {
     now: options.clock,
     generateId: options.generateId,
     async rows<Row>({ name, text }: Statement<Row>, values: unknown[]) {
-      try {
-        const result = await pool.query(
-          preparedStatements ? { name, text, values } : { text, values },
-        );
-        return result.rows as Row[];
-      } catch (error) {
-        throw storeError(error);
+      const query = preparedStatements ? { name, text, values } : { text, values };
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return (await pool.query(query)).rows as Row[];
+        } catch (error) {
+          // A statement is a transaction of its own: chosen as a deadlock's victim, it did nothing.
+          if (sqlState(error) !== deadlock || attempt === maximumAttempts) throw storeError(error);
+        }
       }
     },
   };
 }
+
+const deadlock = "40P01";
+const maximumAttempts = 3;
 
 /** Classes of SQLSTATE: 22 is bad data, 42P01 and 42703 are a missing table or column. */
 function storeError(cause: unknown): BridgeError {

@@ -47,8 +47,8 @@ const insertUpgrade = statement<{ session: string }>(
   "upgrade",
   `with link as (
     insert into "sessionBridgeLink"
-      ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "createdAt")
-    values ($1, $2, $3::uuid, $4, $5::jsonb, $6::jsonb, $7, $8)
+      ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "createdAt", "origin")
+    values ($1, $2, $3::uuid, $4, $5::jsonb, $6::jsonb, $7, $8, $15)
     on conflict ("key") do nothing
     returning "session"
   ), tokens as (
@@ -65,8 +65,8 @@ const insertUpgrade = statement<{ session: string }>(
 
 const insertTombstone = statement<{ key: Buffer }>(
   "insert-tombstone",
-  `insert into "sessionBridgeLink" ("key", "source", "session", "expiresAt", "createdAt")
-  values ($1, $2, null, $3, $4)
+  `insert into "sessionBridgeLink" ("key", "source", "session", "expiresAt", "createdAt", "origin")
+  values ($1, $2, null, $3, $4, $5)
   on conflict ("key") do nothing
   returning "key"`,
 );
@@ -86,7 +86,8 @@ const adopt = statement<{ source: string }>(
   returning "source"`,
 );
 
-// Extends the pair in place: the rows and ids stay, so a never adopted session gathers no token rows.
+// Extends the pair in place: the rows and ids stay, so a never adopted session gathers no token rows. Rows
+// that have been cleaned up while the cookie was not used come back.
 // Of two renewals the first decides and the second gives the same pair.
 const renew = statement<{ offer: PairRecord }>(
   "renew-offer",
@@ -94,14 +95,15 @@ const renew = statement<{ offer: PairRecord }>(
     update "sessionBridgeLink" set "offer" = case
       when ("offer"->>'accessTokenExpiresAt')::bigint > $2::bigint then "offer" else $3::jsonb end
     where "key" = $1 and "adoptedAt" is null and "offer" is not null
-    returning "offer"
+    returning "session", "offer"
   ), tokens as (
-    update "sessionStoreToken" t
-    set "expiresAt" = to_timestamp((link."offer"->>v."expiry")::bigint)
+    insert into "sessionStoreToken" ("id", "session", "expiresAt", "refreshToken", "createdAt")
+    select (link."offer"->>v."token")::uuid, link."session",
+      to_timestamp((link."offer"->>v."expiry")::bigint), (link."offer"->>v."parent")::uuid, $4
     from link, (values
-      ('refreshToken', 'refreshTokenExpiresAt'), ('accessToken', 'accessTokenExpiresAt')
-    ) v ("token", "expiry")
-    where t."id" = (link."offer"->>v."token")::uuid
+      ('refreshToken', 'refreshTokenExpiresAt', null), ('accessToken', 'accessTokenExpiresAt', 'refreshToken')
+    ) v ("token", "expiry", "parent")
+    on conflict ("id") do update set "expiresAt" = excluded."expiresAt"
   )
   select "offer" from link`,
 );
@@ -111,6 +113,26 @@ export function linkReader(db: Database): (key: string) => Promise<Link | undefi
   return coalesce(async (keys) => {
     const rows = await db.rows(readLinks, [keys.map((key) => Buffer.from(key, "base64url"))]);
     return new Map(rows.map((row) => [row.key.toString("base64url"), toLink(row)]));
+  });
+}
+
+const readEndedOrigins = statement<{ origin: Buffer }>(
+  "read-ended-origins",
+  `select distinct l."origin"
+  from "sessionBridgeLink" l left join "sessionStore" s on s."id" = l."session"
+  where l."origin" = any($1::bytea[]) and (s."id" is null or s."revokedAt" is not null)`,
+);
+
+/**
+ * Whether a data cookie without a key (by its hash, base64url) has ended under the key that it was
+ * given. One round trip, shared like the look-ups of links.
+ */
+export function endedOriginReader(db: Database): (origin: string) => Promise<true | undefined> {
+  return coalesce(async (origins) => {
+    const rows = await db.rows(readEndedOrigins, [
+      origins.map((origin) => Buffer.from(origin, "base64url")),
+    ]);
+    return new Map(rows.map(({ origin }) => [origin.toString("base64url"), true as const]));
   });
 }
 
@@ -124,6 +146,7 @@ export interface Upgrade {
   readonly key: Buffer;
   readonly source: string;
   readonly sealedKey: Buffer | null;
+  readonly origin: Buffer | undefined;
   readonly bookkeeping: Bookkeeping;
   readonly expiresAt: Date | null;
   readonly sessionId: string;
@@ -153,6 +176,7 @@ export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<bo
     toDate(pair.refreshTokenExpiresAt),
     pair.accessToken,
     toDate(pair.accessTokenExpiresAt),
+    upgrade.origin,
   ]);
   return rows.length > 0;
 }
@@ -163,9 +187,9 @@ export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<bo
  */
 export async function endLegacyKey(
   db: Database,
-  { key, source, expiresAt }: Pick<Upgrade, "key" | "source" | "expiresAt">,
+  { key, source, origin, expiresAt }: Pick<Upgrade, "key" | "source" | "origin" | "expiresAt">,
 ): Promise<boolean> {
-  const rows = await db.rows(insertTombstone, [key, source, expiresAt, db.now()]);
+  const rows = await db.rows(insertTombstone, [key, source, expiresAt, db.now(), origin]);
   return rows.length > 0;
 }
 
@@ -208,6 +232,6 @@ export async function renewOffer(
   staleAt: number,
   pair: PairRecord,
 ): Promise<PairRecord | undefined> {
-  const [row] = await db.rows(renew, [key, staleAt, JSON.stringify(pair)]);
+  const [row] = await db.rows(renew, [key, staleAt, JSON.stringify(pair), db.now()]);
   return row?.offer;
 }

@@ -84,8 +84,9 @@ export class SessionHandle implements SessionOwner {
     }
     if (typeof value !== "object")
       throw new TypeError("ctx.session can only be set to null or an object");
-    if (this.#session === undefined) this.#loadBase();
+    if (this.#session === undefined || this.#session === false) this.#loadBase();
     this.#session = createSession(this, value);
+    if ("maxAge" in value) this.#session.maxAge = value.maxAge as number;
   }
 
   // What the session object shows of the stored data, parsed apart from what the handler may mutate.
@@ -148,16 +149,22 @@ export class SessionHandle implements SessionOwner {
   }
 
   async #regenerate(session: Session): Promise<void> {
-    await this.#remove();
+    const row = this.#row;
+    // The new one first: a store that fails in between has logged nobody out.
     await this.#create(session);
+    if (row !== undefined) await this.#end(row);
   }
 
   async #remove(): Promise<void> {
     const row = this.#row;
     if (row === undefined) return;
-    await revokeSession(this.#store.db, row.id);
+    await this.#end(row);
     this.#row = undefined;
     this.#pair = undefined;
+  }
+
+  async #end(row: SessionRow): Promise<void> {
+    await revokeSession(this.#store.db, row.id);
     await this.#hooks?.ended(this.#ctx, row);
   }
 

@@ -63,6 +63,7 @@ export type Refresh = (refreshToken: string) => Promise<TokenPair | undefined>;
 
 /** What the bridge wants to know of changes that are made without a request. */
 export interface SessionStoreHooks {
+  readonly cookieLingerInSeconds: number;
   updated(sessionId: string, data: SessionData): Promise<void>;
   ended(sessionId: string): Promise<void>;
 }
@@ -125,8 +126,17 @@ export function sessionStoreOver(
     },
 
     async cleanupExpiredSessions({ maxRevokedAgeInDays = 14, batchSize = 5000 } = {}) {
+      if (!(maxRevokedAgeInDays >= 0) || !(Number.isInteger(batchSize) && batchSize > 0)) {
+        throw new TypeError(
+          "cleanupExpiredSessions: maxRevokedAgeInDays must be 0 or more, batchSize 1 or more",
+        );
+      }
       const before = new Date(db.now().getTime() - maxRevokedAgeInDays * millisecondsPerDay);
-      return deleteExpired(db, { before, batchSize });
+      return deleteExpired(db, {
+        before,
+        batchSize,
+        cookieLingerInSeconds: hooks?.cookieLingerInSeconds ?? 0,
+      });
     },
   };
 }

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { SessionData } from "../commit.js";
+import { maximumLifetimeInSeconds } from "../options.js";
 
 /**
  * `ctx.session`, with koa-session's surface. Any other member is session data: what JSON can hold,
@@ -10,7 +11,7 @@ export interface Session {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   [member: string]: any;
   /** True until the session has been stored. */
-  readonly isNew: boolean;
+  isNew: boolean;
   /** How many members there are. */
   readonly length: number;
   readonly populated: boolean;
@@ -64,6 +65,11 @@ class TokenSession {
     return this.#owner.isNew;
   }
 
+  // koa-session lets an application set it, to no effect on what is stored.
+  set isNew(_value: boolean) {
+    return;
+  }
+
   get length(): number {
     return Object.keys(this.toJSON()).length;
   }
@@ -78,7 +84,9 @@ class TokenSession {
 
   set maxAge(milliseconds: number | string | null | undefined) {
     const own = typeof milliseconds === "number" && milliseconds > 0;
-    this.#owner.maxAgeInSeconds = own ? Math.ceil(milliseconds / 1000) : null;
+    this.#owner.maxAgeInSeconds = own
+      ? Math.min(Math.ceil(milliseconds / 1000), maximumLifetimeInSeconds)
+      : null;
   }
 
   get externalKey(): string | undefined {

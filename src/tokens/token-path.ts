@@ -15,6 +15,8 @@ export type BearerCredential =
   | { readonly kind: "invalid" }
   | { readonly kind: "none" };
 
+export const noCredential: BearerCredential = { kind: "none" };
+
 /** Requests whose session is a token session, or none at all. */
 export interface TokenPath {
   /** Reads the access token, if there is one of ours, and its live session. */
@@ -46,7 +48,7 @@ export function createTokenPath(
   return {
     async authenticate(ctx) {
       const token = readAccessToken(ctx);
-      if (token === undefined || isForeignToken(token)) return { kind: "none" };
+      if (token === undefined || isForeignToken(token)) return noCredential;
       const row = await store.load(token);
       if (row !== undefined) return { kind: "bearer", row };
       return { kind: "invalid" };
@@ -84,7 +86,7 @@ export function createTokenPath(
       // The client of a page load cannot receive tokens: nothing would ever open such a session.
       await handle.commit({ handlerFailed: isUnreadable(ctx) });
       const pair = handle.takePair();
-      if (pair !== undefined && offer(ctx)) {
+      if (pair !== undefined && !isUnreadable(ctx) && offer(ctx)) {
         // Without a cookie there is nothing to call the upgrade endpoint with: headers it is.
         await handOut(ctx, transport === "endpoint" ? "headers" : transport, pair);
       }

@@ -7,7 +7,7 @@ import type { TokenPair } from "./jwt.js";
 import { readTokenSessionOptions, type TokenSessionOptions } from "./options.js";
 import type { Session } from "./session.js";
 import { refresher, type SessionStore, sessionStoreOver } from "./session-store.js";
-import { createTokenPath } from "./token-path.js";
+import { createTokenPath, noCredential } from "./token-path.js";
 import { createTokenStore } from "./token-store.js";
 
 /** What a session middleware gives to `ctx`. */
@@ -49,9 +49,8 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
-    if (endpoints?.isRefresh(ctx) === true) return next();
     return answering(ctx, next, async (next) => {
-      const credential = await path.authenticate(ctx);
+      const credential = endpoints?.isRefresh(ctx) ? noCredential : await path.authenticate(ctx);
       resolved.add(ctx);
       await path.run(ctx, next, credential);
     });

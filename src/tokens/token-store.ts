@@ -1,4 +1,5 @@
 import { parseData, type SessionData } from "../commit.js";
+import { maximumLifetimeInSeconds } from "../options.js";
 import { insertSession } from "../store/create-session.js";
 import type { Database } from "../store/database.js";
 import { sessionReader, type SessionRow } from "../store/read-sessions.js";
@@ -36,6 +37,12 @@ export interface TokenStore {
   ) => Promise<PairRecord>;
 }
 
+// A resolver's number may be anything; a lifetime is a whole number of seconds that fits its column.
+function wholeSeconds(seconds: number | undefined): number | undefined {
+  if (seconds === undefined || Number.isNaN(seconds)) return undefined;
+  return Math.min(Math.max(Math.floor(seconds), 1), maximumLifetimeInSeconds);
+}
+
 /** `withLinks` reads and writes what the bridge knows of a session along with it. */
 export function createTokenStore(
   db: Database,
@@ -49,7 +56,12 @@ export function createTokenStore(
     const { accessTokenMaxAgeInSeconds, refreshTokenMaxAgeInSeconds, tokenMaxAgeResolver } =
       options;
     const resolved = await tokenMaxAgeResolver?.({ id, data: data() });
-    return { accessTokenMaxAgeInSeconds, refreshTokenMaxAgeInSeconds, ...resolved };
+    return {
+      accessTokenMaxAgeInSeconds:
+        wholeSeconds(resolved?.accessTokenMaxAgeInSeconds) ?? accessTokenMaxAgeInSeconds,
+      refreshTokenMaxAgeInSeconds:
+        wholeSeconds(resolved?.refreshTokenMaxAgeInSeconds) ?? refreshTokenMaxAgeInSeconds,
+    };
   }
 
   async function newPair(id: string, data: SessionData, maxAgeInSeconds: number | null) {

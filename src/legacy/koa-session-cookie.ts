@@ -1,0 +1,120 @@
+import type { Context } from "koa";
+import { makeDataCookieId, parseDataCookieId } from "./data-cookie-id.js";
+import {
+  accepting,
+  commonSource,
+  type CreateKoaSession,
+  defaultMaxAge,
+  isObject,
+  type KoaSessionOptions,
+  verifiedCookie,
+} from "./koa-session-format.js";
+import { hashLegacyKey } from "./sealed-key.js";
+import type { LegacySource } from "./source.js";
+
+// The member of the payload that holds the id. An underscore hides it from the application.
+const idMember = "_bridge";
+
+/** koa-session with the data in the cookie. */
+export function cookieSource(
+  create: CreateKoaSession,
+  config: object,
+  options: KoaSessionOptions,
+): LegacySource {
+  const common = commonSource(options);
+  const withoutId = new WeakMap<Context, Record<string, unknown>>();
+
+  return {
+    ...common,
+    oldStore: undefined,
+    isTrusted: options.signed,
+
+    readKey(ctx, now) {
+      const cookie = verifiedCookie(ctx, options);
+      if (cookie === undefined) return undefined;
+      const payload = decodeSafely(options, cookie);
+      if (payload === undefined) return undefined;
+      const id = payload[idMember];
+      if (typeof id === "string" && id !== "") return { key: id, ...parseDataCookieId(id) };
+      withoutId.set(ctx, payload);
+      // Only an expiry in milliseconds tells this cookie from others with the same data.
+      const hasTime = typeof payload["_expire"] === "number";
+      const origin = hasTime ? hashLegacyKey(`${common.name} without id`, cookie) : undefined;
+      return { key: makeDataCookieId(now, origin), isMinted: true, origin };
+    },
+
+    newKey: (now) => makeDataCookieId(now, undefined),
+
+    // The same payload and expiry, with the id beside it.
+    identify(ctx, key) {
+      const payload = withoutId.get(ctx);
+      if (payload === undefined || ctx.headerSent || (options.secure === true && !ctx.secure)) {
+        return;
+      }
+      const { _expire, _maxAge } = payload;
+      const isLasting = options.maxAge !== undefined || _maxAge !== defaultMaxAge;
+      const expires = typeof _expire === "number" && isLasting ? new Date(_expire) : undefined;
+      const value = options.encode({ ...payload, [idMember]: key });
+      ctx.cookies.set(options.key, value, { ...options, maxAge: undefined, expires });
+    },
+
+    install(app, store) {
+      const middleware = create(
+        {
+          ...config,
+          valid: accepting(options, store),
+          decode(cookie: string) {
+            const payload = options.decode(cookie);
+            if (isObject(payload)) delete payload[idMember];
+            return store.cookie.read(payload);
+          },
+          encode(value: Record<string, unknown>) {
+            const { id, bookkeeping } = store.cookie.write(value);
+            const kept = { ...value, ...bookkeeping };
+            return options.encode(id === undefined ? kept : { ...kept, [idMember]: id });
+          },
+        },
+        app,
+      );
+      return (ctx, next) => {
+        forgetEarlyRead(ctx);
+        watchClearing(ctx, options.key, () => {
+          store.cookie.clear();
+        });
+        return middleware(ctx, next) as Promise<void>;
+      };
+    },
+  };
+}
+
+// A cookie that koa-session itself will not decode, or not take for a session, has no key.
+function decodeSafely(
+  options: KoaSessionOptions,
+  cookie: string,
+): Record<string, unknown> | undefined {
+  try {
+    const payload = options.decode(cookie);
+    return isObject(payload) ? payload : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// koa-session decodes a data cookie as soon as anybody looks at ctx.session. What was decoded before the
+// link was looked up may have ended, so it must be decoded again.
+function forgetEarlyRead(ctx: Context): void {
+  const own = ctx as unknown as Record<symbol, { constructor?: { name?: string } } | undefined>;
+  for (const symbol of Object.getOwnPropertySymbols(ctx)) {
+    if (own[symbol]?.constructor?.name === "ContextSession") Reflect.deleteProperty(ctx, symbol);
+  }
+}
+
+// koa-session calls no hook when it removes a data cookie: it sets the cookie empty.
+function watchClearing(ctx: Context, name: string, onClear: () => void): void {
+  const { cookies } = ctx;
+  const set = cookies.set.bind(cookies) as (...args: unknown[]) => typeof cookies;
+  cookies.set = (...args: unknown[]) => {
+    if (args[0] === name && args[1] === "") onClear();
+    return set(...args);
+  };
+}

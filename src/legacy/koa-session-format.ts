@@ -1,0 +1,106 @@
+import type { Context, Middleware } from "koa";
+import type { Bookkeeping } from "../store/links.js";
+import type { BridgingStore, LegacyValue } from "./source.js";
+
+/** koa-session's factory; all versions take the options and the app. */
+export type CreateKoaSession = (options: object, app: object) => Middleware;
+
+/** koa-session's options as the bridge reads them, with the defaults that koa-session filled in. */
+export interface KoaSessionOptions {
+  key: string;
+  signed: boolean;
+  secure?: boolean;
+  rolling?: boolean;
+  maxAge?: number | "session";
+  store?: KoaSessionStore;
+  ContextStore?: new (ctx: Context) => KoaSessionStore;
+  externalKey?: { get(ctx: Context): string | undefined; set(ctx: Context, key: string): void };
+  valid?: (ctx: Context, value: unknown) => unknown;
+  encode: (value: Record<string, unknown>) => string;
+  decode: (cookie: string) => unknown;
+}
+
+export interface KoaSessionStore {
+  get(key: string, maxAge: unknown, options: object): unknown;
+  set(key: string, value: unknown, maxAge: unknown, options: object): unknown;
+  destroy(key: string, options: object): unknown;
+}
+
+interface KoaSessionContext extends Context {
+  session?: { manuallyCommit(): Promise<void> } | null;
+}
+
+/** koa-session's lifetime of a session where none is configured, in milliseconds. */
+export const defaultMaxAge = 24 * 60 * 60 * 1000;
+
+/** What both kinds of koa-session share. */
+export function commonSource(options: KoaSessionOptions) {
+  return {
+    name: `koa-session:${options.key}`,
+    cookieNames: [options.key, `${options.key}.sig`],
+
+    isPresented: (ctx: Context) =>
+      options.externalKey
+        ? Boolean(options.externalKey.get(ctx))
+        : ctx.cookies.get(options.key, { signed: false }) !== undefined,
+
+    // As koa-session removes a session.
+    clear(ctx: Context) {
+      if (options.secure === true && !ctx.secure) return;
+      ctx.cookies.set(options.key, "", { ...options, expires: new Date(0), maxAge: undefined });
+    },
+
+    async commit(ctx: KoaSessionContext) {
+      await ctx.session?.manuallyCommit();
+    },
+
+    split,
+    join,
+
+    expiresAt: ({ _expire }: Bookkeeping) =>
+      typeof _expire === "number" ? new Date(_expire) : null,
+
+    ownMaxAgeInSeconds({ _maxAge }: Bookkeeping) {
+      const configured = options.maxAge ?? defaultMaxAge;
+      const isOwn = typeof _maxAge === "number" && _maxAge > 0 && _maxAge !== configured;
+      return isOwn ? Math.ceil(_maxAge / 1000) : null;
+    },
+  };
+}
+
+/** koa-session asks `valid` last, about a session that exists and has not expired. */
+export function accepting(options: KoaSessionOptions, store: BridgingStore) {
+  return (ctx: Context, value: unknown) => {
+    const valid = options.valid === undefined || Boolean(options.valid(ctx, value));
+    if (valid) store.accept();
+    return valid;
+  };
+}
+
+/** The cookie's value if its signature holds; read without ctx.cookies.get's re-issuing of cookies. */
+export function verifiedCookie(ctx: Context, options: KoaSessionOptions): string | undefined {
+  const value = ctx.cookies.get(options.key, { signed: false });
+  if (value === undefined || value === "" || !options.signed) return value || undefined;
+  const signature = ctx.cookies.get(`${options.key}.sig`, { signed: false });
+  const { keys } = ctx.cookies as { keys?: { verify(data: string, digest: string): boolean } };
+  const verified = signature !== undefined && keys?.verify(`${options.key}=${value}`, signature);
+  return verified === true ? value : undefined;
+}
+
+// Members that start with an underscore are koa-session's own: it drops all others of that kind.
+function split(value: unknown): LegacyValue {
+  const members = isObject(value) || typeof value === "string" ? Object.entries(value) : [];
+  const isOwn = ([name]: [string, unknown]) => name.startsWith("_");
+  return {
+    data: Object.fromEntries(members.filter((member) => !isOwn(member))),
+    bookkeeping: Object.fromEntries(members.filter(isOwn)),
+  };
+}
+
+export function join({ data, bookkeeping }: LegacyValue): Record<string, unknown> {
+  return { ...data, ...bookkeeping };
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
