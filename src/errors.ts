@@ -33,12 +33,15 @@ export class BridgeError extends Error {
   readonly code: BridgeErrorCode;
   readonly status: number;
   readonly headers: Record<string, string>;
+  /** Koa shows the message of such an error to the client, and does not log it. */
+  readonly expose: boolean;
 
   constructor(code: BridgeErrorCode, options?: { cause?: unknown }) {
     const [status, sentence] = catalogue[code];
     super(sentence, options);
     this.code = code;
     this.status = status;
+    this.expose = status < 500;
     this.headers = headersFor(code, status);
   }
 

@@ -21,7 +21,7 @@ export interface SharedOptions {
   onInvalidToken?: "reject" | "anonymous";
   /** True for a bearer token of another system: it is then no credential of ours. */
   isForeignToken?: (token: string) => boolean;
-  /** A further condition on handing out tokens by itself; `issueTokens` is not asked. */
+  /** A further condition on offering tokens to a client that comes with a cookie. */
   offer?: (ctx: Context) => boolean;
   /** Name the statements, so that each connection plans them once. Default false: works by any pooler. */
   preparedStatements?: boolean;

@@ -21,10 +21,10 @@ export function legacyCookieLines(request: LegacyRequest): string[] {
  * the expiry that it has, and a session that got tokens gets no cookie at all.
  */
 export function withholdRenewals(request: LegacyRequest): void {
-  const { ctx, current, presented, diverted } = request;
+  const { ctx, current, presented, isDiverted } = request;
   const isRenewal =
     current !== undefined && current === presented && current.sessionId !== undefined;
-  if (diverted === undefined && !isRenewal) return;
+  if (!isDiverted && !isRenewal) return;
   const isOurs = isOfSource(request);
   const kept = linesOf(request).filter((line) => !isOurs(line) || isClearing(line));
   if (kept.length > 0) ctx.set("Set-Cookie", kept);

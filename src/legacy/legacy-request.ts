@@ -2,6 +2,7 @@ import type { Context } from "koa";
 import { changesBetween, type SessionData } from "../commit.js";
 import type { Mode } from "../mode.js";
 import { commitChanges } from "../store/update-session.js";
+import { isUnreadable } from "../transport.js";
 import type { TokenPair } from "../tokens/jwt.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { LegacySession, type OldValue } from "./legacy-session.js";
@@ -20,6 +21,8 @@ export class LegacyRequest {
   isOpened = false;
   /** The session that the request has now. */
   current: LegacySession | undefined;
+  /** The new session of this request gets no cookie. */
+  isDiverted = false;
   /** A session that got tokens instead of a cookie. */
   diverted: { readonly pair: TokenPair; readonly data: SessionData } | undefined;
   /** A data cookie has been written in this request, with its key. */
@@ -75,8 +78,10 @@ export class LegacyRequest {
     return source.join({ data: source.split(value).data, bookkeeping: presented.bookkeeping });
   }
 
-  // While draining, a new session gets tokens and no cookie.
+  // While draining, a new session gets tokens and no cookie; on a page load nobody could receive them.
   async #divert(value: unknown): Promise<void> {
+    this.isDiverted = true;
+    if (isUnreadable(this.ctx)) return;
     const { store } = this.#env;
     const { data, bookkeeping } = this.source.split(value);
     if (this.diverted === undefined) {

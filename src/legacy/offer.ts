@@ -15,13 +15,14 @@ export function createOffers(shared: ParsedSharedOptions, events: Events<BridgeE
 
   async function make(request: LegacyRequest): Promise<void> {
     const { ctx, mode, current, diverted, isIssued } = request;
-    if (mode === "observe" || isIssued || isUnreadable(ctx) || !offer(ctx)) return;
+    if (mode === "observe" || isIssued || isUnreadable(ctx)) return;
     if (diverted !== undefined) {
       await handOut(ctx, transport === "endpoint" ? "headers" : transport, diverted.pair);
       return;
     }
     // A cookie comes along by itself, so another site's request must learn nothing from it.
     if (isCrossSite(ctx) || current?.sessionId === undefined || current.isAdopted) return;
+    if (!offer(ctx)) return;
     // A handler that clears the cookie by hand means to log out.
     if (legacyCookieLines(request).some(isClearing)) return;
     if (transport === "endpoint") {

@@ -42,7 +42,7 @@ export function createTokenPath(
   events: Pick<Events<TokenEvents>, "emit">,
   hooks?: TokenPathHooks,
 ): TokenPath {
-  const { readAccessToken, isForeignToken, onInvalidToken, transport, offer } = options.shared;
+  const { readAccessToken, isForeignToken, onInvalidToken, transport } = options.shared;
   const handles = new WeakMap<Context, SessionHandle>();
 
   return {
@@ -86,7 +86,7 @@ export function createTokenPath(
       // The client of a page load cannot receive tokens: nothing would ever open such a session.
       await handle.commit({ handlerFailed: isUnreadable(ctx) });
       const pair = handle.takePair();
-      if (pair !== undefined && !isUnreadable(ctx) && offer(ctx)) {
+      if (pair !== undefined && !isUnreadable(ctx)) {
         // Without a cookie there is nothing to call the upgrade endpoint with: headers it is.
         await handOut(ctx, transport === "endpoint" ? "headers" : transport, pair);
       }
