@@ -33,6 +33,8 @@ export interface SessionBridgeOptions extends SharedOptions {
   mode?: ModeOption;
   /** How long after adoption the cookie still opens the session. Default 86400 (a day). */
   cookieLingerInSeconds?: number;
+  /** A further condition on offering tokens to a client that comes with a cookie. */
+  offer?: (ctx: Context) => boolean;
   /** Keep the old store up to date, for a rollback. Default true; it ends by itself in mode `tokens`. */
   writeThrough?: boolean;
   /** Upgrade sessions of unsigned cookies that carry data, which anybody can make up. Default false. */
@@ -50,6 +52,7 @@ export interface ParsedBridgeOptions {
   readonly cookieLingerInSeconds: number;
   readonly writeThrough: boolean;
   readonly allowUnsigned: boolean;
+  readonly offer: (ctx: Context) => boolean;
   readonly labels: (ctx: Context) => Record<string, string>;
   readonly deprecation: Readonly<Record<string, string>>;
 }
@@ -62,6 +65,7 @@ const names = [
   "cookieLingerInSeconds",
   "writeThrough",
   "allowUnsigned",
+  "offer",
   "labels",
   "deprecation",
 ];
@@ -86,6 +90,7 @@ export function readBridgeOptions(options: SessionBridgeOptions): ParsedBridgeOp
     ),
     writeThrough: reader.boolean("writeThrough", raw["writeThrough"], true),
     allowUnsigned: reader.boolean("allowUnsigned", raw["allowUnsigned"], false),
+    offer: reader.function("offer", raw["offer"], () => true),
     labels: reader.function("labels", raw["labels"], () => ({})),
     deprecation: readDeprecation(reader, raw["deprecation"]),
   };

@@ -82,7 +82,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     tokens: createTokenPath(store, { shared, tokens }, events, writeThrough.ofRequests),
     legacy: createLegacyPath(environment),
   };
-  const offers = createOffers(shared, events);
+  const offers = createOffers(shared.transport, parsed.offer, events);
   const refreshTokens = refresher(store, events, async ({ sessionId, outcome, link, adopted }) => {
     if (link === null) return;
     if (adopted) events.emit("adopted", { source: link.source, sessionId });

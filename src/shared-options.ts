@@ -21,8 +21,6 @@ export interface SharedOptions {
   onInvalidToken?: "reject" | "anonymous";
   /** True for a bearer token of another system: it is then no credential of ours. */
   isForeignToken?: (token: string) => boolean;
-  /** A further condition on offering tokens to a client that comes with a cookie. */
-  offer?: (ctx: Context) => boolean;
   /** Name the statements, so that each connection plans them once. Default false: works by any pooler. */
   preparedStatements?: boolean;
   /** The time. Default: the system's. */
@@ -38,7 +36,6 @@ export interface ParsedSharedOptions {
   readonly readAccessToken: (ctx: Context) => string | undefined;
   readonly onInvalidToken: "reject" | "anonymous";
   readonly isForeignToken: (token: string) => boolean;
-  readonly offer: (ctx: Context) => boolean;
   readonly preparedStatements: boolean;
   readonly clock: () => Date;
   readonly generateId: () => string;
@@ -50,7 +47,6 @@ export const sharedOptionNames = [
   "readAccessToken",
   "onInvalidToken",
   "isForeignToken",
-  "offer",
   "preparedStatements",
   "clock",
   "generateId",
@@ -78,7 +74,6 @@ export function readSharedOptions(
       "reject",
     ),
     isForeignToken: reader.function("isForeignToken", raw["isForeignToken"], () => false),
-    offer: reader.function("offer", raw["offer"], () => true),
     preparedStatements: reader.boolean("preparedStatements", raw["preparedStatements"], false),
     clock: reader.function("clock", clock, () => new Date()),
     generateId: reader.function("generateId", generateId, () => crypto.randomUUID()),

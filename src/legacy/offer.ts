@@ -1,5 +1,6 @@
+import type { Context } from "koa";
 import type { BridgeEvents, Events } from "../events.js";
-import type { ParsedSharedOptions } from "../shared-options.js";
+import type { Transport } from "../shared-options.js";
 import { announceUpgrade, handOut, isCrossSite, isUnreadable } from "../transport.js";
 import { isClearing, legacyCookieLines } from "./cookie-lines.js";
 import type { LegacyRequest } from "./legacy-request.js";
@@ -10,9 +11,11 @@ export interface Offers {
   make(request: LegacyRequest): Promise<void>;
 }
 
-export function createOffers(shared: ParsedSharedOptions, events: Events<BridgeEvents>): Offers {
-  const { transport, offer } = shared;
-
+export function createOffers(
+  transport: Transport,
+  offer: (ctx: Context) => boolean,
+  events: Events<BridgeEvents>,
+): Offers {
   async function make(request: LegacyRequest): Promise<void> {
     const { ctx, mode, current, diverted, isIssued } = request;
     if (mode === "observe" || isIssued || isUnreadable(ctx)) return;
