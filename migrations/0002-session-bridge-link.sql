@@ -7,6 +7,7 @@ create table if not exists "sessionBridgeLink" (
   "sealedKey" bytea,                  -- the legacy key, AES-256-GCM, for writing through to the old store
   "origin" bytea,                     -- hash of the data cookie that this key has given an id
   "bookkeeping" jsonb,                -- what the old middleware keeps beside the data
+  "memberOrder" jsonb,                -- of the data, which jsonb keeps in an order of its own
   "offer" jsonb,                      -- the pair on offer; null once adopted
   "adoptedAt" timestamptz,
   "expiresAt" timestamptz,            -- when the legacy cookie expires, where that is known

@@ -4,11 +4,12 @@ import { answerProblem, BridgeError } from "./errors.js";
 /**
  * Runs the bridge's own work around a handler. What the bridge itself has to refuse is answered with a
  * problem document, after taking back every header that was set meanwhile: a refused request changes no
- * cookie. The handler's own error passes through, whatever else failed.
+ * cookie. The handler's own error passes through; what else failed is told to the operator.
  */
 export async function answering(
   ctx: Context,
   next: Next,
+  tell: (error: Error) => void,
   work: (next: Next) => Promise<void>,
 ): Promise<void> {
   const headers = { ...ctx.response.headers };
@@ -23,7 +24,10 @@ export async function answering(
       }
     });
   } catch (error) {
-    if (handler !== undefined) throw handler.error;
+    if (handler !== undefined) {
+      if (error !== handler.error) tell(error as Error);
+      throw handler.error;
+    }
     if (!(error instanceof BridgeError) || ctx.headerSent) throw error;
     for (const name of Object.keys(ctx.response.headers)) ctx.remove(name);
     for (const [name, value] of Object.entries(headers)) {

@@ -28,6 +28,7 @@ import {
   type SessionMiddleware,
 } from "./tokens/token-session.js";
 import { createTokenStore } from "./tokens/token-store.js";
+import { forbidCaching } from "./transport.js";
 
 /** A Koa application, whatever its state and context are typed as. */
 export interface KoaApplication {
@@ -74,9 +75,10 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     hasEndedOrigin: endedOriginReader(db),
   };
   const sources = installSources(app as Koa, parsed.sources);
-  const flag = createModeFlag(parsed.mode, (error) => {
+  const tell = (error: Error) => {
     events.emit("error", error);
-  });
+  };
+  const flag = createModeFlag(parsed.mode, tell);
   const writeThrough = createWriteThrough(environment, sources, () => flag.current === "tokens");
   const paths = {
     tokens: createTokenPath(store, { shared, tokens }, events, writeThrough.ofRequests),
@@ -99,7 +101,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
-    return answering(ctx, next, async (next) => {
+    return answering(ctx, next, tell, async (next) => {
       if (endpoints?.isRefresh(ctx)) return paths.tokens.run(ctx, next, noCredential);
       const mode = await flag.of(ctx);
       const presented = presentedSources(ctx, sources);
@@ -220,8 +222,10 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   }
 
   async function issueTokens(ctx: Context): Promise<TokenPair> {
-    const pair =
-      paths.legacy.issueTokens(ctx, { evenIfAdopted: true }) ?? paths.tokens.issueTokens(ctx);
-    return pair ?? missingMiddleware();
+    const pair = await (paths.legacy.issueTokens(ctx, { evenIfAdopted: true }) ??
+      paths.tokens.issueTokens(ctx));
+    if (pair === undefined) return missingMiddleware();
+    forbidCaching(ctx);
+    return pair;
   }
 }

@@ -67,12 +67,13 @@ export const bridgingStore: BridgingStore = {
     write(value) {
       const request = requests.getStore();
       if (request === undefined) return {};
-      const current = request.current?.hasEnded === false ? request.current : undefined;
+      const current = request.currentInCookie();
       const session = current ?? request.newSession({ key: request.newKey() });
+      request.current = session;
       request.hasWritten = true;
       request.defer(() => request.commit(session.key, value, noOldValue));
       // A key that the cookie has stays in it; a new one is for sessions that can be upgraded.
-      const hasKey = current !== undefined && !current.isMinted;
+      const hasKey = session === request.credential && !session.isMinted;
       return {
         ...((hasKey || session.isUpgradable) && { id: session.key }),
         // A draining cookie is never renewed.

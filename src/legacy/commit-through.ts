@@ -1,7 +1,6 @@
-import { isDeepStrictEqual } from "node:util";
 import { parseData, type SessionData } from "../commit.js";
 import type { Database } from "../store/database.js";
-import { type CommittedSession, isSessionLive } from "../store/update-session.js";
+import { type CommittedSession, readSession } from "../store/update-session.js";
 
 /** One session's row in the old store. A failure to reach it is told, not thrown. */
 export interface OldRow {
@@ -10,27 +9,45 @@ export interface OldRow {
 }
 
 /**
- * Commits to the token session and keeps the old store's row in step, without bringing back the row of
- * a session that is being logged out: the row is written first. A logout destroys it after it has
- * revoked the session, so either it comes after this write, or the commit finds the session ended and
- * takes the write back. What a conflict merged is written again, and then checked.
+ * Commits to the token session and keeps the old store's row in step, though the two stores share no
+ * transaction. The row is written first: a logout destroys it after it has revoked the session, so
+ * either it comes after this write, or the commit finds the session ended and takes the write back. And
+ * a commit that finds the version it loaded is ordered behind all others, and so was its write. One that
+ * finds another version writes again what was merged.
  */
 export async function commitThrough(
   db: Database,
-  session: { id: string; data: SessionData },
+  session: { id: string; checksum: string; data: SessionData },
   row: OldRow | undefined,
   commit: () => Promise<CommittedSession | undefined>,
 ): Promise<CommittedSession | undefined> {
   await row?.write(session.data);
   const committed = await commit();
-  if (committed === undefined) {
-    await row?.destroy();
-    return undefined;
-  }
-  const merged = parseData(committed.data);
-  if (row !== undefined && !isDeepStrictEqual(merged, parseData(JSON.stringify(session.data)))) {
-    await row.write(merged);
-    if (!(await isSessionLive(db, session.id))) await row.destroy();
-  }
+  if (committed === undefined) await row?.destroy();
+  else if (committed.previous !== session.checksum) await settleRow(db, session.id, committed, row);
   return committed;
+}
+
+/**
+ * Writes the row until it was written with the version that is then still the session's. Whoever writes
+ * last checks last, so the last write is of the last version. Two round trips to the stores a turn.
+ */
+export async function settleRow(
+  db: Database,
+  sessionId: string,
+  committed: { checksum: string; data: string },
+  row: OldRow | undefined,
+): Promise<void> {
+  if (row === undefined) return;
+  let written = committed;
+  for (;;) {
+    await row.write(parseData(written.data));
+    const current = await readSession(db, sessionId);
+    if (current === undefined) {
+      await row.destroy();
+      return;
+    }
+    if (current.checksum === written.checksum) return;
+    written = current;
+  }
 }

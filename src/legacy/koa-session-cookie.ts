@@ -35,12 +35,15 @@ export function cookieSource(
       const payload = decodeSafely(options, cookie);
       if (payload === undefined) return undefined;
       const id = payload[idMember];
-      if (typeof id === "string" && id !== "") return { key: id, ...parseDataCookieId(id) };
+      const { _expire } = payload;
+      const expiresAt = typeof _expire === "number" ? new Date(_expire) : undefined;
+      if (typeof id === "string" && id !== "") {
+        return { key: id, expiresAt, ...parseDataCookieId(id) };
+      }
       withoutId.set(ctx, payload);
       // Only an expiry in milliseconds tells this cookie from others with the same data.
-      const hasTime = typeof payload["_expire"] === "number";
-      const origin = hasTime ? hashLegacyKey(`${common.name} without id`, cookie) : undefined;
-      return { key: makeDataCookieId(now, origin), isMinted: true, origin };
+      const origin = expiresAt ? hashLegacyKey(`${common.name} without id`, cookie) : undefined;
+      return { key: makeDataCookieId(now, origin), isMinted: true, expiresAt, origin };
     },
 
     newKey: (now) => makeDataCookieId(now, undefined),

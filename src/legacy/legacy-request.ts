@@ -105,6 +105,19 @@ export class LegacyRequest {
     return this.source.newKey?.(this.#env.store.db.now()) ?? this.#env.store.db.generateId();
   }
 
+  /** The live session of a data cookie, also when the handler replaced it without a look at it. */
+  currentInCookie(): LegacySession | undefined {
+    const { current, credential } = this;
+    if (current !== undefined) return current.hasEnded ? undefined : current;
+    if (credential === undefined || this.presented !== undefined || !credential.isOpen) {
+      return undefined;
+    }
+    credential.assume();
+    this.presented = credential;
+    this.isOpened = true;
+    return credential;
+  }
+
   /** Work of a middleware that does not wait for its store; the response waits for it. */
   defer(work: () => Promise<void>): void {
     this.#deferred.push(work);

@@ -15,6 +15,7 @@ import { commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "../tokens/jwt.js";
 import { commitThrough, type OldRow } from "./commit-through.js";
 import type { LegacyEnvironment } from "./environment.js";
+import { inMemberOrder, type MemberOrder, memberOrderOf } from "./member-order.js";
 import { hashLegacyKey } from "./sealed-key.js";
 import type { LegacyKey, LegacySource, LegacyValue } from "./source.js";
 import { type LegacyIdentity, pairOnOffer, upgradeLegacySession } from "./upgrade.js";
@@ -149,16 +150,31 @@ export class LegacySession {
     if (this.hasEnded || this.isRetired) return undefined;
     if (this.#link !== undefined) {
       if (this.needsOldValue && !exists(oldValue)) return undefined;
-      const { data, bookkeeping } = this.#link;
+      const { bookkeeping } = this.#link;
       // A data cookie has its own, which says when that very cookie expires.
       const isInCookie = this.#source.oldStore === undefined;
       const own = isInCookie ? this.#source.split(oldValue).bookkeeping : bookkeeping;
-      this.#remember({ data: parseData(data), bookkeeping: own });
-      return this.#source.join({ data: parseData(data), bookkeeping: own });
+      const value = { data: linkedData(this.#link), bookkeeping: own };
+      this.#remember(value);
+      return this.#source.join(value);
     }
     this.missed = !exists(oldValue);
     if (!this.missed) this.#remember(this.#source.split(oldValue));
     return oldValue;
+  }
+
+  /** As far as can be told without the old middleware. */
+  get isOpen(): boolean {
+    const { expiresAt } = this.#legacyKey;
+    const isExpired = expiresAt !== undefined && expiresAt.getTime() < Date.now();
+    return !this.hasEnded && !this.isRetired && !isExpired;
+  }
+
+  /** The handler replaces the session without having read it. */
+  assume(): void {
+    this.accepted = true;
+    if (this.#link === undefined) return;
+    this.#remember({ data: linkedData(this.#link), bookkeeping: this.#link.bookkeeping });
   }
 
   // A copy: the old middleware hands the same objects to the application, which changes them.
@@ -191,12 +207,14 @@ export class LegacySession {
     const bookkeeping = this.#mode === "drain" ? this.#bookkeeping : next.bookkeeping;
     const changes = this.#changes({ data: next.data, bookkeeping });
     if (changes === undefined && isDeepStrictEqual(bookkeeping, this.#bookkeeping)) return;
-    const kept = { key: this.#hash, bookkeeping, expiresAt: this.#source.expiresAt(bookkeeping) };
+    const memberOrder = memberOrderOf(next.data);
+    const expiresAt = this.#source.expiresAt(bookkeeping);
+    const kept = { key: this.#hash, bookkeeping, memberOrder, expiresAt };
     let data = next.data;
     try {
       const committed = await commitThrough(
         db,
-        { id: link.sessionId, data },
+        { id: link.sessionId, checksum: link.checksum, data },
         this.#env.writeThrough ? this.#row(old, bookkeeping) : undefined,
         () =>
           changes === undefined
@@ -207,7 +225,8 @@ export class LegacySession {
         this.#state = "ended";
         return;
       }
-      data = parseData(committed.data);
+      data = inMemberOrder(parseData(committed.data), memberOrder);
+      this.#state = { ...link, checksum: committed.checksum };
     } catch (error) {
       if (this.#mode !== "observe" || !isOutage(error)) throw error;
       this.#env.events.emit("error", error as Error);
@@ -241,26 +260,22 @@ export class LegacySession {
   async upgrade({ evenIfUnsettled = false } = {}): Promise<void> {
     if (this.#state !== "unlinked" || !this.isUpgradable || !this.accepted) return;
     if (!this.#isSettled && !evenIfUnsettled) return;
-    const read = { data: this.#base, bookkeeping: this.#bookkeeping };
-    await this.#tryUpgrade(read);
-    if (this.#link !== undefined) await this.#catchUp(this.#link);
+    if (await this.#readAgain()) {
+      await this.#tryUpgrade({ data: this.#base, bookkeeping: this.#bookkeeping });
+    }
   }
 
-  // A process in `observe`, or without the bridge, may have stored or ended the session in the old store
-  // while it was not yet linked.
-  async #catchUp(link: LiveLink): Promise<void> {
+  // While the handler ran, a process in `observe`, or without the bridge, may have stored or ended it.
+  async #readAgain(): Promise<boolean> {
     const { oldStore } = this.#source;
-    if (oldStore === undefined) return;
+    if (oldStore === undefined) return true;
     try {
       const value = await oldStore.get(this.key, this.#ctx);
-      if (!exists(value)) return await this.end();
-      const now = this.#source.split(value);
-      const changes = changesBetween(this.#base, now.data);
-      if (changes === undefined) return;
-      await commitChanges(this.#env.store.db, link.sessionId, changes);
-      this.#remember(now);
-    } catch (error) {
-      this.#env.events.emit("error", error as Error);
+      if (exists(value)) this.#remember(this.#source.split(value));
+      return exists(value);
+    } catch (cause) {
+      this.#env.events.emit("error", new BridgeError("legacy-store-unavailable", { cause }));
+      return false;
     }
   }
 
@@ -335,6 +350,9 @@ export class LegacySession {
     return this.#env.store.issue({ id, data: JSON.stringify(this.#base), maxAgeInSeconds });
   }
 }
+
+const linkedData = ({ data, memberOrder }: LiveLink) =>
+  inMemberOrder(parseData(data), memberOrder as MemberOrder);
 
 const exists = (value: unknown) => value !== undefined && value !== null && value !== false;
 

@@ -17,6 +17,8 @@ export interface LegacyKey {
   readonly settledAt?: Date;
   /** The key was made for this request: the cookie has none yet. */
   readonly isMinted?: boolean;
+  /** Data cookies: when this very cookie expires. */
+  readonly expiresAt?: Date | undefined;
   /** Hash of the cookie that had no key; once the session has ended, that cookie has too. */
   readonly origin?: Buffer | undefined;
 }

@@ -2,6 +2,7 @@ import { parseData } from "../commit.js";
 import { type LiveLink, renewOffer, upgradeSession } from "../store/links.js";
 import type { PairRecord } from "../store/token-pair.js";
 import type { LegacyEnvironment } from "./environment.js";
+import { memberOrderOf } from "./member-order.js";
 import { sealLegacyKey } from "./sealed-key.js";
 import type { LegacyKey, LegacySource, LegacyValue } from "./source.js";
 
@@ -25,19 +26,22 @@ export async function upgradeLegacySession(
   const sessionId = store.db.generateId();
   const maxAgeInSeconds = source.ownMaxAgeInSeconds(bookkeeping);
   const pair = await store.newPair(sessionId, parseData(data), maxAgeInSeconds);
-  const won = await upgradeSession(store.db, {
+  const memberOrder = memberOrderOf(value);
+  const checksum = await upgradeSession(store.db, {
     key: hash,
     source: source.name,
     sealedKey: source.oldStore ? sealLegacyKey(keys, hash, legacyKey.key) : null,
     origin: legacyKey.origin,
     bookkeeping,
+    memberOrder,
     expiresAt: source.expiresAt(bookkeeping),
     sessionId,
     data,
     maxAgeInSeconds,
     pair,
   });
-  return won ? { sessionId, data, bookkeeping, offer: pair, adoptedAt: null } : undefined;
+  if (checksum === undefined) return undefined;
+  return { sessionId, checksum, data, bookkeeping, memberOrder, offer: pair, adoptedAt: null };
 }
 
 // An offered access token that lives less than this, or half its life, is renewed before it is offered

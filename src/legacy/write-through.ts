@@ -1,10 +1,9 @@
 import type { Context } from "koa";
 import { BridgeError } from "../errors.js";
 import { type LinkRow, linkOfSession } from "../store/links.js";
-import { isSessionLive } from "../store/update-session.js";
 import type { SessionStoreHooks } from "../tokens/session-store.js";
 import type { TokenPathHooks } from "../tokens/session-handle.js";
-import { commitThrough, type OldRow } from "./commit-through.js";
+import { commitThrough, type OldRow, settleRow } from "./commit-through.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { hashLegacyKey, openLegacyKey } from "./sealed-key.js";
 import type { LegacySource, OldStore } from "./source.js";
@@ -66,19 +65,22 @@ export function createWriteThrough(
   return {
     end,
     ofRequests: {
-      committing: (ctx, { id, link }, data, commit) =>
-        commitThrough(db, { id, data }, link === null ? undefined : rowOf(link, ctx), commit),
+      committing: (ctx, { id, checksum, link }, data, commit) =>
+        commitThrough(
+          db,
+          { id, checksum, data },
+          link === null ? undefined : rowOf(link, ctx),
+          commit,
+        ),
       ended: async (ctx, { link }) => {
         if (link !== null) await end(link, ctx);
       },
     },
     ofStore: {
       cookieLingerInSeconds: env.cookieLingerInSeconds,
-      updated: async (sessionId, data) => {
+      updated: async (sessionId, committed) => {
         const link = await linkOfSession(db, sessionId);
-        const row = link && rowOf(link);
-        await row?.write(data);
-        if (row !== undefined && !(await isSessionLive(db, sessionId))) await row.destroy();
+        await settleRow(db, sessionId, committed, link && rowOf(link));
       },
       ended: async (sessionId) => {
         const link = await linkOfSession(db, sessionId);

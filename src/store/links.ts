@@ -1,7 +1,7 @@
 import { coalesce } from "./coalesce.js";
 import { checksumOf } from "./create-session.js";
 import { type Database, statement } from "./database.js";
-import type { CommittedSession } from "./update-session.js";
+import type { CommittedSession, LinkUpdate } from "./update-session.js";
 import { type PairRecord, toDate } from "./token-pair.js";
 
 export type Bookkeeping = Record<string, unknown>;
@@ -19,8 +19,11 @@ export type Link = LiveLink | "ended";
 
 export interface LiveLink {
   readonly sessionId: string;
+  /** The version of `data`. */
+  readonly checksum: string;
   readonly data: string;
   readonly bookkeeping: Bookkeeping;
+  readonly memberOrder: unknown;
   readonly offer: PairRecord | null;
   readonly adoptedAt: Date | null;
 }
@@ -28,8 +31,10 @@ export interface LiveLink {
 interface ReadRow {
   key: Buffer;
   sessionId: string | null;
+  checksum: string | null;
   data: string | null;
   bookkeeping: Bookkeeping | null;
+  memberOrder: unknown;
   offer: PairRecord | null;
   adoptedAt: Date | null;
   live: boolean;
@@ -37,18 +42,19 @@ interface ReadRow {
 
 const readLinks = statement<ReadRow>(
   "read-links",
-  `select l."key", s."id" as "sessionId", s."data"::text as "data", l."bookkeeping", l."offer",
+  `select l."key", s."id" as "sessionId", s."checksum", s."data"::text as "data", l."bookkeeping",
+    l."memberOrder", l."offer",
     l."adoptedAt", s."id" is not null and s."revokedAt" is null as "live"
   from "sessionBridgeLink" l left join "sessionStore" s on s."id" = l."session"
   where l."key" = any($1::bytea[])`,
 );
 
-const insertUpgrade = statement<{ session: string }>(
+const insertUpgrade = statement<{ checksum: string }>(
   "upgrade",
   `with link as (
     insert into "sessionBridgeLink"
-      ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "createdAt", "origin")
-    values ($1, $2, $3::uuid, $4, $5::jsonb, $6::jsonb, $7, $8, $15)
+      ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "createdAt", "origin", "memberOrder")
+    values ($1, $2, $3::uuid, $4, $5::jsonb, $6::jsonb, $7, $8, $15, $16::jsonb)
     on conflict ("key") do nothing
     returning "session"
   ), tokens as (
@@ -60,7 +66,7 @@ const insertUpgrade = statement<{ session: string }>(
   )
   insert into "sessionStore" ("id", "checksum", "data", "maxAgeInSeconds", "createdAt", "updatedAt")
   select link."session", ${checksumOf("$9::jsonb")}, $9::jsonb, $10, $8, $8 from link
-  returning "id" as "session"`,
+  returning "checksum"`,
 );
 
 const insertTombstone = statement<{ key: Buffer }>(
@@ -73,10 +79,10 @@ const insertTombstone = statement<{ key: Buffer }>(
 
 const setBookkeeping = statement<CommittedSession>(
   "set-bookkeeping",
-  `update "sessionBridgeLink" l set "bookkeeping" = $2::jsonb, "expiresAt" = $3
+  `update "sessionBridgeLink" l set "bookkeeping" = $2::jsonb, "expiresAt" = $3, "memberOrder" = $4::jsonb
   from "sessionStore" s
   where l."key" = $1 and s."id" = l."session" and s."revokedAt" is null
-  returning s."checksum", s."data"::text as "data"`,
+  returning s."checksum" as "previous", s."checksum", s."data"::text as "data"`,
 );
 
 const adopt = statement<{ source: string }>(
@@ -137,9 +143,10 @@ export function endedOriginReader(db: Database): (origin: string) => Promise<tru
 }
 
 function toLink(row: ReadRow): Link {
-  const { sessionId, data, bookkeeping, offer, adoptedAt } = row;
-  if (!row.live || sessionId === null || data === null) return "ended";
-  return { sessionId, data, bookkeeping: bookkeeping ?? {}, offer, adoptedAt };
+  const { sessionId, checksum, data, bookkeeping, memberOrder, offer, adoptedAt } = row;
+  if (!row.live || sessionId === null || checksum === null || data === null) return "ended";
+  const kept = { bookkeeping: bookkeeping ?? {}, memberOrder };
+  return { sessionId, checksum, data, ...kept, offer, adoptedAt };
 }
 
 export interface Upgrade {
@@ -148,6 +155,7 @@ export interface Upgrade {
   readonly sealedKey: Buffer | null;
   readonly origin: Buffer | undefined;
   readonly bookkeeping: Bookkeeping;
+  readonly memberOrder: unknown;
   readonly expiresAt: Date | null;
   readonly sessionId: string;
   readonly data: string;
@@ -156,12 +164,12 @@ export interface Upgrade {
 }
 
 /**
- * Creates the token session, the link and the pair of a legacy session: exactly once per key. False
- * when the key is linked already, or has ended. One round trip.
+ * Creates the token session, the link and the pair of a legacy session: exactly once per key.
+ * Gives the version of the data; undefined when the key is linked already, or has ended. One round trip.
  */
-export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<boolean> {
+export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<string | undefined> {
   const { pair } = upgrade;
-  const rows = await db.rows(insertUpgrade, [
+  const [row] = await db.rows(insertUpgrade, [
     upgrade.key,
     upgrade.source,
     upgrade.sessionId,
@@ -177,8 +185,9 @@ export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<bo
     pair.accessToken,
     toDate(pair.accessTokenExpiresAt),
     upgrade.origin,
+    JSON.stringify(upgrade.memberOrder),
   ]);
-  return rows.length > 0;
+  return row?.checksum;
 }
 
 /**
@@ -196,9 +205,10 @@ export async function endLegacyKey(
 /** Gives the live session that the link opens; undefined when it has ended. One round trip. */
 export async function saveBookkeeping(
   db: Database,
-  link: { key: Buffer; bookkeeping: Bookkeeping; expiresAt: Date | null },
+  link: LinkUpdate,
 ): Promise<CommittedSession | undefined> {
-  const values = [link.key, JSON.stringify(link.bookkeeping), link.expiresAt];
+  const { key, bookkeeping, expiresAt, memberOrder } = link;
+  const values = [key, JSON.stringify(bookkeeping), expiresAt, JSON.stringify(memberOrder)];
   const [row] = await db.rows(setBookkeeping, values);
   return row;
 }

@@ -4,6 +4,8 @@ import { type Database, statement } from "./database.js";
 
 /** A session's data after a commit; it holds the changes of everybody who committed before. */
 export interface CommittedSession {
+  /** The version that the commit found. */
+  readonly previous: string;
   readonly checksum: string;
   readonly data: string;
 }
@@ -16,19 +18,23 @@ const mergeChanges = statement<CommittedSession>(
   set ("data", "checksum") = (select m."data", ${checksumOf('m."data"')} from (select ${merged} as "data") m),
     "maxAgeInSeconds" = case when $4::boolean then $5::integer else s."maxAgeInSeconds" end,
     "updatedAt" = $6
-  where s."id" = $1 and s."revokedAt" is null
-  returning s."checksum", s."data"::text as "data"`,
+  from (
+    select "id", "checksum" from "sessionStore" where "id" = $1 and "revokedAt" is null for update
+  ) before
+  where s."id" = before."id" and s."revokedAt" is null
+  returning before."checksum" as "previous", s."checksum", s."data"::text as "data"`,
 );
 
 // The same, and in the same round trip what the old middleware keeps beside the data.
 const mergeLinkedChanges = statement<CommittedSession>(
   "merge-linked-changes",
   `with link as (
-    update "sessionBridgeLink" set "bookkeeping" = $7::jsonb, "expiresAt" = $8 where "key" = $9
+    update "sessionBridgeLink" set "bookkeeping" = $7::jsonb, "expiresAt" = $8, "memberOrder" = $10::jsonb
+    where "key" = $9
   ) ${mergeChanges.text}`,
 );
 
-const replaceData = statement<CommittedSession>(
+const replaceData = statement<{ checksum: string; data: string }>(
   "replace-data",
   `update "sessionStore" s
   set "data" = $3::jsonb, "checksum" = ${checksumOf("$3::jsonb")}, "updatedAt" = $4
@@ -36,10 +42,18 @@ const replaceData = statement<CommittedSession>(
   returning s."checksum", s."data"::text as "data"`,
 );
 
-const readLive = statement<{ id: string }>(
-  "read-live",
-  `select "id" from "sessionStore" where "id" = $1 and "revokedAt" is null`,
+const readCurrent = statement<{ checksum: string; data: string }>(
+  "read-current",
+  `select "checksum", "data"::text as "data" from "sessionStore" where "id" = $1 and "revokedAt" is null`,
 );
+
+/** What a commit by cookie keeps with the link. */
+export interface LinkUpdate {
+  readonly key: Buffer;
+  readonly bookkeeping: SessionData;
+  readonly memberOrder: unknown;
+  readonly expiresAt: Date | null;
+}
 
 /**
  * Commits changes to a live session; undefined when it has ended. One round trip: the row lock orders
@@ -50,7 +64,7 @@ export async function commitChanges(
   db: Database,
   sessionId: string,
   changes: Changes,
-  link?: { key: Buffer; bookkeeping: SessionData; expiresAt: Date | null },
+  link?: LinkUpdate,
 ): Promise<CommittedSession | undefined> {
   const { removed, set, maxAgeInSeconds } = changes;
   const values = [
@@ -69,6 +83,7 @@ export async function commitChanges(
           JSON.stringify(link.bookkeeping),
           link.expiresAt,
           link.key,
+          JSON.stringify(link.memberOrder),
         ]);
   return row;
 }
@@ -80,14 +95,17 @@ export async function commitChanges(
 export async function replaceSession(
   db: Database,
   session: { id: string; checksum: string; data: string },
-): Promise<CommittedSession | "conflict" | "ended"> {
+): Promise<{ checksum: string; data: string } | "conflict" | "ended"> {
   const [row] = await db.rows(replaceData, [session.id, session.checksum, session.data, db.now()]);
   if (row !== undefined) return row;
-  return (await isSessionLive(db, session.id)) ? "conflict" : "ended";
+  return (await readSession(db, session.id)) === undefined ? "ended" : "conflict";
 }
 
-/** One round trip. */
-export async function isSessionLive(db: Database, sessionId: string): Promise<boolean> {
-  const rows = await db.rows(readLive, [sessionId]);
-  return rows.length > 0;
+/** The live session as it is now. One round trip. */
+export async function readSession(
+  db: Database,
+  sessionId: string,
+): Promise<{ checksum: string; data: string } | undefined> {
+  const [row] = await db.rows(readCurrent, [sessionId]);
+  return row;
 }

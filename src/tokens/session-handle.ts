@@ -145,6 +145,7 @@ export class SessionHandle implements SessionOwner {
     const committed = await (this.#hooks?.committing(this.#ctx, row, data, commit) ?? commit());
     // Logged out in the meantime: the logout wins and the change is dropped.
     if (committed === undefined) return;
+    this.#row = { ...row, checksum: committed.checksum };
     this.#committed(JSON.stringify(data));
   }
 

@@ -64,7 +64,7 @@ export type Refresh = (refreshToken: string) => Promise<TokenPair | undefined>;
 /** What the bridge wants to know of changes that are made without a request. */
 export interface SessionStoreHooks {
   readonly cookieLingerInSeconds: number;
-  updated(sessionId: string, data: SessionData): Promise<void>;
+  updated(sessionId: string, committed: { checksum: string; data: string }): Promise<void>;
   ended(sessionId: string): Promise<void>;
 }
 
@@ -107,7 +107,7 @@ export function sessionStoreOver(
         const replaced = await replaceSession(db, { ...session, data: JSON.stringify(data) });
         if (replaced === "conflict") throw new BridgeError("session-conflict");
         if (replaced === "ended") throw new BridgeError("session-ended");
-        await hooks?.updated(id, data);
+        await hooks?.updated(id, replaced);
         return remember({ id, checksum: replaced.checksum, data }, replaced.data);
       }
       const changes = changesBetween(parseData(base), data);
@@ -116,7 +116,7 @@ export function sessionStoreOver(
       if (committed === undefined) throw new BridgeError("session-ended");
       const { checksum, data: json } = committed;
       const merged = parseData(json);
-      await hooks?.updated(id, merged);
+      await hooks?.updated(id, committed);
       return remember({ id, checksum, data: merged }, json);
     },
 

@@ -2,6 +2,7 @@ import type { Context, DefaultState, Middleware } from "koa";
 import { answering } from "../answer.js";
 import { Events, type TokenEvents } from "../events.js";
 import { createDatabase, type Pool } from "../store/database.js";
+import { forbidCaching } from "../transport.js";
 import { createEndpoints, type Endpoints } from "./endpoints.js";
 import type { TokenPair } from "./jwt.js";
 import { readTokenSessionOptions, type TokenSessionOptions } from "./options.js";
@@ -45,11 +46,14 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   const path = createTokenPath(store, { shared, tokens }, events);
   const sessions = sessionStoreOver(store, events, refresher(store, events));
   const release = guardPool(shared.pool, events);
+  const tell = (error: Error) => {
+    events.emit("error", error);
+  };
   const resolved = new WeakSet<Context>();
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
-    return answering(ctx, next, async (next) => {
+    return answering(ctx, next, tell, async (next) => {
       const credential = endpoints?.isRefresh(ctx) ? noCredential : await path.authenticate(ctx);
       resolved.add(ctx);
       await path.run(ctx, next, credential);
@@ -78,7 +82,10 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   });
 
   async function issueTokens(ctx: Context): Promise<TokenPair> {
-    return path.issueTokens(ctx) ?? missingMiddleware();
+    const pair = await path.issueTokens(ctx);
+    if (pair === undefined) return missingMiddleware();
+    forbidCaching(ctx);
+    return pair;
   }
 }
 

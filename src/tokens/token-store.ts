@@ -112,7 +112,10 @@ export function createTokenStore(
       const rotation = await rotateRefreshToken(db, {
         refreshTokenId,
         graceInSeconds: refreshGraceInSeconds,
-        accessTokenMaxAgeInSeconds: ages.accessTokenMaxAgeInSeconds,
+        accessTokenMaxAgeInSeconds: Math.min(
+          ages.accessTokenMaxAgeInSeconds,
+          ages.refreshTokenMaxAgeInSeconds,
+        ),
         refreshTokenMaxAgeInSeconds: ages.refreshTokenMaxAgeInSeconds,
         withLinks,
       });
