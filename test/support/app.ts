@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Context, Next } from "koa";
@@ -84,7 +84,8 @@ export function handle(more: Record<string, Handler> = {}) {
 }
 
 export interface RunningApp {
-  readonly app: InstanceType<typeof Koa>;
+  /** The Koa application, for its events. */
+  readonly app: EventEmitter;
   readonly bridge: SessionBridge;
   readonly url: string;
   /** Errors that reached Koa's `error` event. */
@@ -134,11 +135,12 @@ export async function startBridgedApp(
 export async function startPlainApp(
   config: object = { store: new MapStore() },
   more: Record<string, Handler> = {},
+  { versions = { Koa, session }, keys = cookieKeys }: Pick<AppOptions, "versions" | "keys"> = {},
 ): Promise<Pick<RunningApp, "app" | "url" | "browser" | "close">> {
-  const app = new Koa();
-  app.keys = cookieKeys;
+  const app = new versions.Koa();
+  app.keys = keys;
   app.on("error", () => undefined);
-  app.use(session({ ...config }, app));
+  app.use(versions.session({ ...config }, app));
   app.use(handle(more));
   return { ...(await listen(app)), app };
 }

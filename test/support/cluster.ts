@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { ended } from "./child-process.js";
+import { secrets } from "./secrets.js";
 
 /** Processes that run the same server module, each on a port of its own. */
 export interface Cluster {
@@ -94,8 +95,12 @@ class WorkerCluster implements Cluster {
       execArgv: ["--import", tsx, "--import", DIE_WITH_PARENT],
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
-    worker.stdout?.setEncoding("utf8").on("data", (text: string) => this.#output.push(text));
-    worker.stderr?.setEncoding("utf8").on("data", (text: string) => this.#output.push(text));
+    for (const stream of [worker.stdout, worker.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        this.#output.push(text);
+        secrets.see("the output of a worker", text);
+      });
+    }
     return worker;
   }
 

@@ -3,6 +3,7 @@ import pg from "pg";
 import { inject } from "vitest";
 import { startPgBouncer } from "./pgbouncer.js";
 import { startEmbeddedPostgres, type PostgresServer } from "./postgres-server.js";
+import { expectNoLeaks, secrets } from "./secrets.js";
 import { countStatements, type StatementCount } from "./statements.js";
 import { createTemplateDatabase, databaseUrl, withAdmin } from "./template-database.js";
 
@@ -18,7 +19,10 @@ export interface TestDatabase {
   readonly statements: StatementCount;
   /** The live array of `statements`. */
   readonly queries: string[];
-  /** Ends the pool, every other connection to the database, and the database. */
+  /**
+   * Ends the pool, every other connection to the database, and the database. Fails when a secret of
+   * the tests was in a row.
+   */
   drop(): Promise<void>;
 }
 
@@ -48,8 +52,10 @@ export async function databaseOfItsOwnServer(): Promise<TestDatabase & { server:
     const template = await createTemplateDatabase(server.url);
     const database = await copyOfTemplate(server.url, bouncer?.url ?? server.url, template.name);
     const drop = async (): Promise<void> => {
+      const leaks = await secrets.leaksInRows(database.directUrl);
       if (!database.pool.ended) await database.pool.end();
       await close();
+      expectNoLeaks(leaks);
     };
     return { ...database, server, drop };
   } catch (error) {
@@ -70,17 +76,20 @@ async function copyOfTemplate(
   // Without a listener, a connection that the server ends would end the process.
   pool.on("error", () => undefined);
   const statements = countStatements(pool);
+  const directUrl = databaseUrl(adminUrl, name);
   return {
     url,
-    directUrl: databaseUrl(adminUrl, name),
+    directUrl,
     pool,
     statements,
     queries: statements.texts,
     drop: async () => {
+      const leaks = await secrets.leaksInRows(directUrl);
       if (!pool.ended) await pool.end();
       await withAdmin(adminUrl, (admin) =>
         admin.query(`drop database if exists ${name} with (force)`),
       );
+      expectNoLeaks(leaks);
     },
   };
 }

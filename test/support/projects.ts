@@ -16,6 +16,7 @@ function flowProject(koa: string, koaSession: string) {
       ...runner,
       name: `koa${koa}-session${koaSession}`,
       include: ["test/flows/**/*.test.ts"],
+      setupFiles: ["test/support/secrets-setup.ts"],
       env: { KOA: koa, KOA_SESSION: koaSession },
     },
   };

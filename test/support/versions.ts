@@ -33,7 +33,11 @@ export const koaSessionVersion = versionOf(koaSessions, "KOA_SESSION", "7");
 export const Koa = koaOf(koaVersion);
 export const session = koaSessionOf(koaSessionVersion);
 
-function versionOf<V extends string>(versions: Record<V, unknown>, name: string, preset: V): V {
+function versionOf<V extends string>(
+  versions: Record<V, unknown>,
+  name: string,
+  preset: NoInfer<V>,
+): V {
   const wanted = process.env[name] ?? preset;
   if (!Object.hasOwn(versions, wanted)) {
     throw new Error(`${name} is "${wanted}", not one of ${Object.keys(versions).join(", ")}`);

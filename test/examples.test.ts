@@ -1,0 +1,56 @@
+import { readdir, readFile } from "node:fs/promises";
+import type { RequestListener } from "node:http";
+import type pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { Browser } from "./support/client.js";
+import { type TestDatabase, testDatabase } from "./support/database.js";
+import { startServer } from "./support/server.js";
+
+// An example exports `createApp(pool)`. That they compile is a matter of `npm run types`.
+const folder = new URL("../examples/", import.meta.url);
+const names = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
+
+interface Example {
+  createApp(pool: pg.Pool): { callback(): RequestListener; silent: boolean };
+}
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await testDatabase();
+});
+afterAll(() => database.drop());
+beforeEach(() => {
+  const key = { kid: "example", alg: "HS256", key: "an example's key of more than 32 bytes" };
+  vi.stubEnv("SESSION_SIGNING_KEYS", JSON.stringify([key]));
+});
+
+test("there are some", () => {
+  expect(names.length).toBeGreaterThan(2);
+});
+
+describe.each(names)("%s", (name) => {
+  test("has fewer than 60 lines", async () => {
+    const text = await readFile(new URL(name, folder), "utf8");
+    expect(text.trimEnd().split("\n").length).toBeLessThan(60);
+  });
+
+  test("runs: a stranger is served, a user logs in, is known, and logs out", async () => {
+    const example = (await import(new URL(name, folder).href)) as Example;
+    const { url, close } = await startServer(example.createApp(database.pool).callback());
+    try {
+      const browser = new Browser(url);
+      expect((await browser.get("/")).status).toBe(200);
+      const login = await browser.get("/login?user=grace");
+      expect(login.status).toBe(200);
+      const token = login.headers["session-access-token"] ?? login.body.access_token;
+      expect(token).toBeTypeOf("string");
+      const headers = { authorization: `Bearer ${String(token)}` };
+      const known = await new Browser(url).get("/", { headers });
+      expect(JSON.stringify(known.body)).toContain("grace");
+      expect((await browser.post("/session/logout", { headers })).status).toBe(204);
+      expect((await new Browser(url).get("/", { headers })).status).toBe(401);
+    } finally {
+      await close();
+    }
+  });
+});
