@@ -26,10 +26,6 @@ export interface KoaSessionStore {
   destroy(key: string, options: object): unknown;
 }
 
-interface KoaSessionContext extends Context {
-  session?: { manuallyCommit(): Promise<void> } | null;
-}
-
 /** koa-session's lifetime of a session where none is configured, in milliseconds. */
 export const defaultMaxAge = 24 * 60 * 60 * 1000;
 
@@ -50,8 +46,9 @@ export function commonSource(options: KoaSessionOptions) {
       ctx.cookies.set(options.key, "", { ...options, expires: new Date(0), maxAge: undefined });
     },
 
-    async commit(ctx: KoaSessionContext) {
-      await ctx.session?.manuallyCommit();
+    async commit(ctx: Context) {
+      const { session } = ctx as { session?: { manuallyCommit(): Promise<void> } | null };
+      await session?.manuallyCommit();
     },
 
     split,
