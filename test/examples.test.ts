@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import type pg from "pg";
+import supertest from "supertest";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { Browser } from "./support/client.js";
 import { type TestDatabase, testDatabase } from "./support/database.js";
 import { startServer } from "./support/server.js";
 
@@ -37,18 +37,16 @@ describe.each(names)("%s", (name) => {
   test("runs: a stranger is served, a user logs in, is known, and logs out", async () => {
     const example = (await import(new URL(name, folder).href)) as Example;
     const { url, close } = await startServer(example.createApp(database.pool).callback());
+    const client = supertest(url);
     try {
-      const browser = new Browser(url);
-      expect((await browser.get("/")).status).toBe(200);
-      const login = await browser.get("/login?user=grace");
-      expect(login.status).toBe(200);
+      await client.get("/").expect(200);
+      const login = await client.get("/login?user=grace").expect(200);
       const token = login.headers["session-access-token"] ?? login.body.access_token;
       expect(token).toBeTypeOf("string");
-      const headers = { authorization: `Bearer ${String(token)}` };
-      const known = await new Browser(url).get("/", { headers });
+      const known = await client.get("/").auth(token, { type: "bearer" }).expect(200);
       expect(JSON.stringify(known.body)).toContain("grace");
-      expect((await browser.post("/session/logout", { headers })).status).toBe(204);
-      expect((await new Browser(url).get("/", { headers })).status).toBe(401);
+      await client.post("/session/logout").auth(token, { type: "bearer" }).expect(204);
+      await client.get("/").auth(token, { type: "bearer" }).expect(401);
     } finally {
       await close();
     }

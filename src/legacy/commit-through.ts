@@ -1,11 +1,34 @@
 import { parseData, type SessionData } from "../commit.js";
+import { BridgeError } from "../errors.js";
+import type { BridgeEvents, Events } from "../events.js";
 import type { Database } from "../store/database.js";
 import { type CommittedSession, readSession } from "../store/update-session.js";
+
+/** How to reach the value of one key in the old store. */
+export interface OldValue {
+  write(value: unknown): Promise<unknown>;
+  destroy(): Promise<unknown>;
+}
 
 /** One session's row in the old store. A failure to reach it is told, not thrown. */
 export interface OldRow {
   write(data: SessionData): Promise<unknown>;
   destroy(): Promise<unknown>;
+}
+
+/** The token session holds the truth: an old store that is away must not fail the request. */
+export function rowOf(
+  old: OldValue,
+  toValue: (data: SessionData) => unknown,
+  events: Events<BridgeEvents>,
+): OldRow {
+  const tell = (cause: unknown) => {
+    events.emit("error", new BridgeError("legacy-store-unavailable", { cause }));
+  };
+  return {
+    write: (data) => old.write(toValue(data)).catch(tell),
+    destroy: () => old.destroy().catch(tell),
+  };
 }
 
 /**

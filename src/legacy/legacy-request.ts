@@ -5,7 +5,8 @@ import { commitChanges } from "../store/update-session.js";
 import { isUnreadable } from "../transport.js";
 import type { TokenPair } from "../tokens/jwt.js";
 import type { LegacyEnvironment } from "./environment.js";
-import { LegacySession, type OldValue } from "./legacy-session.js";
+import type { OldValue } from "./commit-through.js";
+import { LegacySession } from "./legacy-session.js";
 import type { LegacyKey, LegacySource } from "./source.js";
 
 /** One request on the legacy path: the legacy sessions that it touches. */

@@ -3,35 +3,17 @@ import type { Context } from "koa";
 import { type Changes, changesBetween, parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import type { Mode } from "../mode.js";
-import {
-  type Bookkeeping,
-  endLegacyKey,
-  type Link,
-  type LiveLink,
-  saveBookkeeping,
-} from "../store/links.js";
+import { type Bookkeeping, type LiveLink, saveBookkeeping } from "../store/links.js";
 import { revokeSession } from "../store/revoke-session.js";
 import { commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "../tokens/jwt.js";
-import { commitThrough, type OldRow } from "./commit-through.js";
+import { commitThrough, type OldValue, rowOf } from "./commit-through.js";
+import { findLink, type LinkState, noteEnd } from "./link-state.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { inMemberOrder, type MemberOrder, memberOrderOf } from "./member-order.js";
 import { hashLegacyKey } from "./sealed-key.js";
 import type { LegacyKey, LegacySource, LegacyValue } from "./source.js";
 import { type LegacyIdentity, pairOnOffer, upgradeLegacySession } from "./upgrade.js";
-
-/** How to reach the value of one key in the old store. */
-export interface OldValue {
-  write(value: unknown): Promise<unknown>;
-  destroy(): Promise<unknown>;
-}
-
-/** `unknown`: the token store does not answer, and in `observe` the old store goes on alone. */
-type State = "unlinked" | "unknown" | "ended" | LiveLink;
-
-// How long a request may still be under way that read an unlinked session before it ended.
-const tombstoneInSeconds = 24 * 60 * 60;
-const observeDeadlineInMilliseconds = 1000;
 
 /** One legacy key during one request: what it is linked to, what was read, what is to be offered. */
 export class LegacySession {
@@ -40,7 +22,7 @@ export class LegacySession {
   readonly #source: LegacySource;
   readonly #mode: Mode;
   readonly #hash: Buffer;
-  #state: State = "unlinked";
+  #state: LinkState = "unlinked";
   #base: SessionData = {};
   #bookkeeping: Bookkeeping = {};
   /** The old middleware found the session and took it, or made it in this request. */
@@ -116,24 +98,7 @@ export class LegacySession {
 
   /** Looks up the link. One statement. */
   async find(): Promise<void> {
-    try {
-      const found = this.isMinted ? this.#findEnd() : this.#findLink();
-      this.#state = (await (this.#mode === "observe" ? withDeadline(found) : found)) ?? "unlinked";
-    } catch (error) {
-      if (this.#mode !== "observe") throw error;
-      this.#env.events.emit("error", error as Error);
-      this.#state = "unknown";
-    }
-  }
-
-  #findLink(): Promise<Link | undefined> {
-    return this.#env.readLink(this.#hash.toString("base64url"));
-  }
-
-  async #findEnd(): Promise<Link | undefined> {
-    const { origin } = this.#legacyKey;
-    if (origin === undefined) return undefined;
-    return (await this.#env.hasEndedOrigin(origin.toString("base64url"))) && "ended";
+    this.#state = await findLink(this.#env, this.#mode, this.#identity);
   }
 
   /**
@@ -215,7 +180,9 @@ export class LegacySession {
       const committed = await commitThrough(
         db,
         { id: link.sessionId, checksum: link.checksum, data },
-        this.#env.writeThrough ? this.#row(old, bookkeeping) : undefined,
+        this.#env.writeThrough
+          ? rowOf(old, (data) => this.#source.join({ data, bookkeeping }), this.#env.events)
+          : undefined,
         () =>
           changes === undefined
             ? saveBookkeeping(db, kept)
@@ -240,17 +207,6 @@ export class LegacySession {
     const before = this.#source.ownMaxAgeInSeconds(this.#bookkeeping);
     if (maxAgeInSeconds === before) return changes;
     return { set: {}, removed: [], ...changes, maxAgeInSeconds };
-  }
-
-  // The token session holds the truth: an old store that is away must not fail the request.
-  #row(old: OldValue, bookkeeping: Bookkeeping): OldRow {
-    const tell = (cause: unknown) => {
-      this.#env.events.emit("error", new BridgeError("legacy-store-unavailable", { cause }));
-    };
-    return {
-      write: (data) => old.write(this.#source.join({ data, bookkeeping })).catch(tell),
-      destroy: () => old.destroy().catch(tell),
-    };
   }
 
   /**
@@ -307,32 +263,13 @@ export class LegacySession {
   /** Ends the session for cookie and tokens alike. */
   async end(): Promise<void> {
     const { db } = this.#env.store;
-    if (this.#state === "unlinked" && !this.missed) await this.#noteEnd();
+    if (this.#state === "unlinked" && !this.missed) {
+      const isNoted = await noteEnd(this.#env, this.#mode, this.#identity, this.#bookkeeping);
+      if (!isNoted) await this.find();
+    }
     if (this.#link !== undefined) await revokeSession(db, this.#link.sessionId);
     this.#state = "ended";
     this.accepted = false;
-  }
-
-  // So that no other request upgrades it, in whatever mode that is served.
-  async #noteEnd(): Promise<void> {
-    const { db } = this.#env.store;
-    const isData = this.#source.oldStore === undefined;
-    // In `observe` a data cookie without a key behaves as it always did.
-    if (this.isMinted && this.#mode === "observe") return;
-    const tombstone = {
-      key: this.#hash,
-      source: this.#source.name,
-      origin: this.#legacyKey.origin,
-      expiresAt: isData
-        ? this.#source.expiresAt(this.#bookkeeping)
-        : new Date(db.now().getTime() + tombstoneInSeconds * 1000),
-    };
-    try {
-      if (!(await endLegacyKey(db, tombstone))) await this.find();
-    } catch (error) {
-      if (this.#mode !== "observe") throw error;
-      this.#env.events.emit("error", error as Error);
-    }
   }
 
   /** The pair on offer to the client of this cookie; undefined once it has been adopted. */
@@ -355,19 +292,5 @@ const linkedData = ({ data, memberOrder }: LiveLink) =>
   inMemberOrder(parseData(data), memberOrder as MemberOrder);
 
 const exists = (value: unknown) => value !== undefined && value !== null && value !== false;
-
-/** In `observe` the cookie must not wait for a token store that hangs. */
-async function withDeadline<Value>(work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    const cause = new Error(`no answer within ${observeDeadlineInMilliseconds} ms`);
-    timer = setTimeout(() => {
-      reject(new BridgeError("store-unavailable", { cause }));
-    }, observeDeadlineInMilliseconds);
-  });
-  return Promise.race([work, deadline]).finally(() => {
-    clearTimeout(timer);
-  });
-}
 
 const isOutage = (error: unknown) => error instanceof BridgeError && error.status === 503;

@@ -1,0 +1,84 @@
+import { BridgeError } from "../errors.js";
+import type { Mode } from "../mode.js";
+import { type Bookkeeping, endLegacyKey, type Link, type LiveLink } from "../store/links.js";
+import type { LegacyEnvironment } from "./environment.js";
+import type { LegacyIdentity } from "./upgrade.js";
+
+/** `unknown`: the token store does not answer, and in `observe` the old store goes on alone. */
+export type LinkState = "unlinked" | "unknown" | "ended" | LiveLink;
+
+const observeDeadlineInMilliseconds = 1000;
+// How long a request may still be under way that read an unlinked session before it ended.
+const tombstoneInSeconds = 24 * 60 * 60;
+
+/** Looks up what a legacy key is linked to. One statement. */
+export async function findLink(
+  env: LegacyEnvironment,
+  mode: Mode,
+  identity: LegacyIdentity,
+): Promise<LinkState> {
+  const found = readLink(env, identity);
+  if (mode !== "observe") return (await found) ?? "unlinked";
+  try {
+    return (await withDeadline(found)) ?? "unlinked";
+  } catch (error) {
+    env.events.emit("error", error as Error);
+    return "unknown";
+  }
+}
+
+async function readLink(
+  env: LegacyEnvironment,
+  { legacyKey, hash }: LegacyIdentity,
+): Promise<Link | undefined> {
+  if (legacyKey.isMinted !== true) return env.readLink(hash.toString("base64url"));
+  // Nothing can be linked to a key that was just made; but its cookie may have ended under another.
+  const { origin } = legacyKey;
+  if (origin === undefined) return undefined;
+  return (await env.hasEndedOrigin(origin.toString("base64url"))) && "ended";
+}
+
+/** In `observe` the cookie must not wait for a token store that hangs. */
+async function withDeadline<Value>(work: Promise<Value>): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    const cause = new Error(`no answer within ${observeDeadlineInMilliseconds} ms`);
+    timer = setTimeout(() => {
+      reject(new BridgeError("store-unavailable", { cause }));
+    }, observeDeadlineInMilliseconds);
+  });
+  return Promise.race([work, deadline]).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+/**
+ * Notes that an unlinked session has ended, so that no other request upgrades it, in whatever mode that
+ * is served. False when it has been linked in the meantime. One statement.
+ */
+export async function noteEnd(
+  env: LegacyEnvironment,
+  mode: Mode,
+  { source, legacyKey, hash }: LegacyIdentity,
+  bookkeeping: Bookkeeping,
+): Promise<boolean> {
+  // In `observe` a data cookie without a key behaves as it always did.
+  if (legacyKey.isMinted === true && mode === "observe") return true;
+  const { db } = env.store;
+  const tombstone = {
+    key: hash,
+    source: source.name,
+    origin: legacyKey.origin,
+    expiresAt:
+      source.oldStore === undefined
+        ? source.expiresAt(bookkeeping)
+        : new Date(db.now().getTime() + tombstoneInSeconds * 1000),
+  };
+  try {
+    return await endLegacyKey(db, tombstone);
+  } catch (error) {
+    if (mode !== "observe") throw error;
+    env.events.emit("error", error as Error);
+    return true;
+  }
+}
