@@ -90,33 +90,37 @@ describe.each(legacyKinds)("A login at the bridge with a %s session", (kind) => 
 describe("A data cookie that has no id yet", () => {
   const running = withCluster("cookie");
 
-  it("gets one session, link and pair, though four processes give it ids at once", async () => {
-    const { flow, on } = running;
-    const clock = new TestClock();
-    const app = await startBridgedApp(flow.database.pool, { config: {}, clock: clock.now });
-    for (let round = 1; round <= rounds; round += 1) {
-      const browser = await flow.loginBefore(`user-${round}`);
-      const seen = await Promise.all(
-        Array.from({ length: requests }, (_, index) => on(browser, index).get("/whoami")),
-      );
-      expect(seen.filter(({ status }) => status !== 200)).toEqual([]);
-      expect(seen.filter((response) => tokensOf(response).accessToken !== undefined)).toEqual([]);
+  it(
+    "gets one session, link and pair, though four processes give it ids at once",
+    { timeout: 180_000 },
+    async () => {
+      const { flow, on } = running;
+      const clock = new TestClock();
+      const app = await startBridgedApp(flow.database.pool, { config: {}, clock: clock.now });
+      for (let round = 1; round <= rounds; round += 1) {
+        const browser = await flow.loginBefore(`user-${round}`);
+        const seen = await Promise.all(
+          Array.from({ length: requests }, (_, index) => on(browser, index).get("/whoami")),
+        );
+        expect(seen.filter(({ status }) => status !== 200)).toEqual([]);
+        expect(seen.filter((response) => tokensOf(response).accessToken !== undefined)).toEqual([]);
 
-      // The browser keeps one of the cookies; a tab may still come with the old one.
-      const kept = keeping(browser.clone({ baseUrl: app.url }), seen);
-      clock.advance(10);
-      const later = await Promise.all(
-        Array.from({ length: 20 }, () => kept.clone().get("/whoami")),
-      );
+        // The browser keeps one of the cookies; a tab may still come with the old one.
+        const kept = keeping(browser.clone({ baseUrl: app.url }), seen);
+        clock.advance(10);
+        const later = await Promise.all(
+          Array.from({ length: 20 }, () => kept.clone().get("/whoami")),
+        );
 
-      const pairs = new Set(later.map((response) => tokensOf(response).refreshToken));
-      expect([...pairs]).toEqual([expect.any(String)]);
-      expect(await flow.rows("sessionStore")).toHaveLength(round);
-      expect(await flow.rows("sessionBridgeLink")).toHaveLength(round);
-      expect(await flow.rows("sessionStoreToken")).toHaveLength(2 * round);
-    }
-    await app.close();
-  });
+        const pairs = new Set(later.map((response) => tokensOf(response).refreshToken));
+        expect([...pairs]).toEqual([expect.any(String)]);
+        expect(await flow.rows("sessionStore")).toHaveLength(round);
+        expect(await flow.rows("sessionBridgeLink")).toHaveLength(round);
+        expect(await flow.rows("sessionStoreToken")).toHaveLength(2 * round);
+      }
+      await app.close();
+    },
+  );
 });
 
 /** A browser that has got all these responses, in their order. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { bearer, startBridgedApp, startPlainApp, tokensOf } from "../support/app.js";
 import { TestClock } from "../support/clock.js";
 import {
@@ -12,6 +12,9 @@ import {
 
 const commits = 100;
 const positions = [0, 33, 66, 99];
+
+// Two cores may have other work to do.
+vi.setConfig({ testTimeout: 180_000 });
 
 describe.each(legacyKinds)(`A %s session among whose ${commits} commits is a logout`, (kind) => {
   const running = withCluster(kind);
