@@ -96,7 +96,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     parsed.sources.map(({ name }) => name),
     db.now(),
   );
-  const release = guardPool(shared.pool, events);
+  const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
   let endpoints: Endpoints | undefined;
 

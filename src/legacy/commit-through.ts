@@ -2,7 +2,7 @@ import { parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import type { BridgeEvents, Events } from "../events.js";
 import type { Database } from "../store/database.js";
-import { type CommittedSession, readSession } from "../store/update-session.js";
+import { type CommittedSession, readSession, touchSession } from "../store/update-session.js";
 
 /** How to reach the value of one key in the old store. */
 export interface OldValue {
@@ -34,8 +34,8 @@ export function rowOf(
 /**
  * Commits to the token session and keeps the old store's row in step, though the two stores share no
  * transaction. The row is written first: a logout destroys it after it has revoked the session, so
- * either it comes after this write, or the commit finds the session ended and takes the write back. And
- * a commit that finds the version it loaded is ordered behind all others, and so was its write. One that
+ * either it comes after this write, or the commit finds the session ended and takes the write back. A
+ * commit that finds the version it loaded is ordered behind all others, and so was its write; one that
  * finds another version writes again what was merged.
  */
 export async function commitThrough(
@@ -52,8 +52,9 @@ export async function commitThrough(
 }
 
 /**
- * Writes the row until it was written with the version that is then still the session's. Whoever writes
- * last checks last, so the last write is of the last version. Two round trips to the stores a turn.
+ * Writes the row until it was written with the version that is then still the session's. The version is
+ * touched in the same step, so that a commit under way which wrote its row before this one finds a
+ * conflict, and settles in turn. Two round trips for each version that was committed meanwhile.
  */
 export async function settleRow(
   db: Database,
@@ -65,12 +66,12 @@ export async function settleRow(
   let written = committed;
   for (;;) {
     await row.write(parseData(written.data));
+    if (await touchSession(db, sessionId, written.checksum)) return;
     const current = await readSession(db, sessionId);
     if (current === undefined) {
       await row.destroy();
       return;
     }
-    if (current.checksum === written.checksum) return;
     written = current;
   }
 }

@@ -6,7 +6,6 @@ export interface Pool {
   query(config: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
   connect(): Promise<PoolClient>;
   on(event: "error", listener: (error: Error) => void): unknown;
-  off(event: "error", listener: (error: Error) => void): unknown;
 }
 
 /** A client checked out of a {@link Pool}; only migrations need one. */

@@ -47,6 +47,26 @@ const readCurrent = statement<{ checksum: string; data: string }>(
   `select "checksum", "data"::text as "data" from "sessionStore" where "id" = $1 and "revokedAt" is null`,
 );
 
+const touchVersion = statement<{ id: string }>(
+  "touch-version",
+  `update "sessionStore" set "checksum" = "checksum" || '+'
+  where "id" = $1 and "checksum" = $2 and "revokedAt" is null
+  returning "id"`,
+);
+
+/**
+ * Gives unchanged data another version, so that a commit which loaded the old one learns that something
+ * happened meanwhile. False when the version has moved on, or the session has ended. One round trip.
+ */
+export async function touchSession(
+  db: Database,
+  sessionId: string,
+  checksum: string,
+): Promise<boolean> {
+  const rows = await db.rows(touchVersion, [sessionId, checksum]);
+  return rows.length > 0;
+}
+
 /** What a commit by cookie keeps with the link. */
 export interface LinkUpdate {
   readonly key: Buffer;

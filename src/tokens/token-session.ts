@@ -45,10 +45,10 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   const store = createTokenStore(createDatabase(shared), tokens, { withLinks: false });
   const path = createTokenPath(store, { shared, tokens }, events);
   const sessions = sessionStoreOver(store, events, refresher(store, events));
-  const release = guardPool(shared.pool, events);
   const tell = (error: Error) => {
     events.emit("error", error);
   };
+  const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
   let endpoints: Endpoints | undefined;
 
@@ -100,13 +100,23 @@ export function logout(ctx: Context): Promise<void> {
   return Promise.resolve();
 }
 
-/** A pool without an `error` listener ends the process when an idle connection is lost. */
-export function guardPool(pool: Pool, events: Pick<Events<TokenEvents>, "emit">): () => void {
-  const listener = (error: Error) => {
-    events.emit("error", error);
-  };
-  pool.on("error", listener);
+const guarded = new WeakMap<Pool, Set<(error: Error) => void>>();
+
+/**
+ * A pool without an `error` listener ends the process when an idle connection is lost, also while the
+ * pool is being closed: so it keeps its listener when `tell` is released.
+ */
+export function guardPool(pool: Pool, tell: (error: Error) => void): () => void {
+  let listeners = guarded.get(pool);
+  if (listeners === undefined) {
+    const told = (listeners = new Set());
+    guarded.set(pool, told);
+    pool.on("error", (error) => {
+      for (const listener of told) listener(error);
+    });
+  }
+  listeners.add(tell);
   return () => {
-    pool.off("error", listener);
+    listeners.delete(tell);
   };
 }

@@ -135,7 +135,7 @@ function merged(base: SessionData, theirs: SessionData, mine: SessionData): Sess
 }
 
 function canonical(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return { value };
   return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
