@@ -41,7 +41,7 @@ async function main(): Promise<number> {
 /** From now on the first Ctrl-C does not end the process: PostgreSQL is to be stopped first. */
 function untilInterrupted(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => resolve());
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => resolve());
   });
 }
 

@@ -10,12 +10,20 @@ const catalogue = {
   "already-bearer": [409, "This request already carries an access token; refresh it instead."],
   "issuing-disabled": [409, "No tokens are issued while the session bridge is in mode observe."],
   "not-upgradable": [409, "This cookie session cannot be upgraded to a token session."],
+  "not-settled": [409, "The cookie has just been given its key; try again in a few seconds."],
   "session-conflict": [409, "The session was changed by somebody else since it was read."],
   "session-ended": [409, "The session has ended."],
-  "invalid-request": [400, 'A JSON object with a string "refresh_token" is required.'],
+  "invalid-request": [
+    400,
+    'A JSON object with a string "refresh_token" is required, sent as application/json.',
+  ],
   "data-not-storable": [500, "The session data cannot be stored as JSON in PostgreSQL."],
-  "schema-missing": [503, "The session tables are missing or outdated; run the migrations."],
+  "schema-missing": [
+    503,
+    "The session tables are missing or outdated; run: npx koa-session-bridge migrate",
+  ],
   "store-unavailable": [503, "The session store is unavailable; try again shortly."],
+  "store-misconfigured": [503, "The session store refuses the application; its log tells why."],
   "legacy-store-unavailable": [503, "The legacy session store is unavailable; try again shortly."],
 } as const satisfies Record<string, readonly [status: number, sentence: string]>;
 
@@ -23,6 +31,7 @@ const catalogue = {
 export type BridgeErrorCode = keyof typeof catalogue;
 
 const retryAfterInSeconds = "2";
+const settlesInSeconds = "6";
 
 /**
  * A runtime failure. `code` is stable, `status` is the HTTP status, `message` is fit for the public;
@@ -58,6 +67,7 @@ function headersFor(code: BridgeErrorCode, status: number): Record<string, strin
   if (code === "invalid-token") return { "WWW-Authenticate": 'Bearer error="invalid_token"' };
   if (status === 401) return { "WWW-Authenticate": "Bearer" };
   if (status === 405) return { Allow: "POST" };
+  if (code === "not-settled") return { "Retry-After": settlesInSeconds };
   if (status === 503) return { "Retry-After": retryAfterInSeconds };
   return {};
 }

@@ -2,7 +2,7 @@ import pg from "pg";
 import { migrate } from "../store/migrate.js";
 import { readArguments } from "./arguments.js";
 
-const help = `Usage: koa-session-bridge migrate [--database URL]
+const help = `Usage: koa-session-bridge migrate [--database URL] [--json]
 
 Creates or updates the tables in PostgreSQL. Safe to repeat and to run from several machines at once.
 

@@ -39,6 +39,7 @@ export const bridgingStore: BridgingStore = {
     const session = request?.knownSessionOf(key);
     const wasLinked = session?.sessionId !== undefined;
     await session?.end();
+    await request?.endDiverted();
     try {
       await reachOld(() => destroyOld(request?.ctx));
     } catch (error) {
@@ -86,9 +87,10 @@ export const bridgingStore: BridgingStore = {
       const request = requests.getStore();
       // A handler may remove a session that it never looked at.
       const session = request?.current ?? request?.credential;
-      if (request === undefined || session === undefined) return;
+      if (request === undefined) return;
       request.current = undefined;
-      request.defer(() => session.end());
+      request.defer(() => request.endDiverted());
+      if (session !== undefined) request.defer(() => session.end());
     },
   },
 };

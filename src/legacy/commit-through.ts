@@ -32,6 +32,13 @@ export function rowOf(
 }
 
 /**
+ * The version that a request's own view of the data has after a commit: none when others' changes were
+ * merged, which the request has not seen.
+ */
+export const versionSeen = (loaded: string, { previous, checksum }: CommittedSession) =>
+  previous === loaded ? checksum : "";
+
+/**
  * Commits to the token session and keeps the old store's row in step, though the two stores share no
  * transaction. The row is written first: a logout destroys it after it has revoked the session, so
  * either it comes after this write, or the commit finds the session ended and takes the write back. A

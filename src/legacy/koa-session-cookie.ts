@@ -117,7 +117,7 @@ function watchClearing(ctx: Context, name: string, onClear: () => void): void {
   const { cookies } = ctx;
   const set = cookies.set.bind(cookies) as (...args: unknown[]) => typeof cookies;
   cookies.set = (...args: unknown[]) => {
-    if (args[0] === name && args[1] === "") onClear();
+    if (args[0] === name && !args[1]) onClear();
     return set(...args);
   };
 }

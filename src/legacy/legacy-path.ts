@@ -4,7 +4,7 @@ import type { Mode } from "../mode.js";
 import { runWithRequest } from "./bridging-store.js";
 import { BridgeError } from "../errors.js";
 import type { TokenPair } from "../tokens/jwt.js";
-import { withholdRenewals } from "./cookie-lines.js";
+import { legacyCookieLines, withholdRenewals } from "./cookie-lines.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { LegacyRequest } from "./legacy-request.js";
 import type { LegacySource } from "./source.js";
@@ -55,7 +55,7 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
         if (request.mode === "drain") withholdRenewals(request);
       }
       await request.current?.upgrade();
-      identify(request);
+      identify(request, env.store.db.now());
     },
 
     outcomeOf({ request, dead }) {
@@ -71,11 +71,19 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
   };
 }
 
+// A response that writes the cookie again must not come after one that changed its data. So only a quick
+// one does, and of a browser only one that loads a page: whatever the page asks for comes later.
+const quickInMilliseconds = 1000;
+
 // Gives a data cookie without a key the one that was made for it, for the next requests to come with.
-function identify({ ctx, source, current, hasWritten }: LegacyRequest): void {
-  if (current?.isMinted === true && current.isUpgradable && !hasWritten && !current.hasEnded) {
-    source.identify?.(ctx, current.key);
-  }
+function identify(request: LegacyRequest, now: Date): void {
+  const { ctx, source, current, startedAt, isIssued } = request;
+  if (current?.isMinted !== true || !current.isUpgradable || current.hasEnded) return;
+  const destination = ctx.get("Sec-Fetch-Dest");
+  const isPage = destination === "" || destination === "document";
+  const isQuick = now.getTime() - startedAt.getTime() < quickInMilliseconds;
+  if ((!isIssued && !(isPage && isQuick)) || legacyCookieLines(request).length > 0) return;
+  source.identify?.(ctx, current.key);
 }
 
 async function issue(
@@ -90,7 +98,9 @@ async function issue(
   if (request.diverted !== undefined) return request.diverted.pair;
   const session = request.current;
   if (session?.hasEnded !== false) throw new BridgeError("no-session");
-  await session.upgrade({ evenIfUnsettled: true });
+  // Of several first requests each would make a session: the endpoint waits until the cookie has a key.
+  await session.upgrade({ evenIfUnsettled: evenIfAdopted });
+  if (session.sessionId === undefined && session.isUnsettled) throw new BridgeError("not-settled");
   if (session.sessionId === undefined)
     throw new BridgeError(session.hasEnded ? "no-session" : "not-upgradable");
   const pair = await session.offer();

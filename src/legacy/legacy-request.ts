@@ -1,6 +1,7 @@
 import type { Context } from "koa";
 import { changesBetween, type SessionData } from "../commit.js";
 import type { Mode } from "../mode.js";
+import { revokeSession } from "../store/revoke-session.js";
 import { commitChanges } from "../store/update-session.js";
 import { isUnreadable } from "../transport.js";
 import type { TokenPair } from "../tokens/jwt.js";
@@ -30,12 +31,14 @@ export class LegacyRequest {
   hasWritten = false;
   /** The handler has taken the pair, to hand it out by itself. */
   isIssued = false;
+  readonly startedAt: Date;
   readonly #env: LegacyEnvironment;
   readonly #sessions = new Map<string, LegacySession>();
-  #deferred: (() => Promise<void>)[] = [];
+  readonly #deferred: (() => Promise<void>)[] = [];
 
   constructor(env: LegacyEnvironment, ctx: Context, mode: Mode, source: LegacySource) {
     this.#env = env;
+    this.startedAt = env.store.db.now();
     this.ctx = ctx;
     this.mode = mode;
     this.source = source;
@@ -101,6 +104,13 @@ export class LegacyRequest {
     this.#env.events.emit("error", error);
   }
 
+  /** The handler has removed the session that got tokens. */
+  async endDiverted(): Promise<void> {
+    const { diverted } = this;
+    this.diverted = undefined;
+    if (diverted !== undefined) await revokeSession(this.#env.store.db, diverted.pair.sessionId);
+  }
+
   /** A key for a new session in a data cookie. */
   newKey(): string {
     return this.source.newKey?.(this.#env.store.db.now()) ?? this.#env.store.db.generateId();
@@ -125,10 +135,14 @@ export class LegacyRequest {
   }
 
   async settle(): Promise<void> {
-    while (this.#deferred.length > 0) {
-      const deferred = this.#deferred;
-      this.#deferred = [];
-      for (const work of deferred) await work();
+    let failure: { error: unknown } | undefined;
+    for (let work = this.#deferred.shift(); work !== undefined; work = this.#deferred.shift()) {
+      try {
+        await work();
+      } catch (error) {
+        failure ??= { error };
+      }
     }
+    if (failure !== undefined) throw failure.error;
   }
 }

@@ -7,7 +7,7 @@ import { type Bookkeeping, type LiveLink, saveBookkeeping } from "../store/links
 import { revokeSession } from "../store/revoke-session.js";
 import { commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "../tokens/jwt.js";
-import { commitThrough, type OldValue, rowOf } from "./commit-through.js";
+import { commitThrough, type OldValue, rowOf, versionSeen } from "./commit-through.js";
 import { findLink, type LinkState, noteEnd } from "./link-state.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { inMemberOrder, type MemberOrder, memberOrderOf } from "./member-order.js";
@@ -85,6 +85,11 @@ export class LegacySession {
     return upgrades && !this.missed && (this.#source.isTrusted || this.#env.allowUnsigned);
   }
 
+  /** It can be upgraded a little later. */
+  get isUnsettled(): boolean {
+    return this.#state === "unlinked" && this.isUpgradable && !this.#isSettled;
+  }
+
   // Until then the browser may yet keep another key that was made for the same cookie.
   get #isSettled(): boolean {
     const { settledAt } = this.#legacyKey;
@@ -128,6 +133,12 @@ export class LegacySession {
     return oldValue;
   }
 
+  // Somebody else linked it: what that session holds now was never seen by this request.
+  async #findAnew(): Promise<void> {
+    await this.find();
+    if (this.#link !== undefined) this.#state = { ...this.#link, checksum: "" };
+  }
+
   /** As far as can be told without the old middleware. */
   get isOpen(): boolean {
     const { expiresAt } = this.#legacyKey;
@@ -159,7 +170,7 @@ export class LegacySession {
     if (this.#state === "unlinked") {
       if (this.isUpgradable && this.#isSettled) await this.#tryUpgrade(next);
       // Another process, already in another mode, may have upgraded it since it was read.
-      else if (this.#mode === "observe" && this.#source.oldStore !== undefined) await this.find();
+      else if (this.#mode === "observe" && !this.isMinted) await this.#findAnew();
     }
     if (this.hasEnded) await old.destroy();
     else if (this.#link === undefined) this.#remember(next);
@@ -175,7 +186,8 @@ export class LegacySession {
     const memberOrder = memberOrderOf(next.data);
     const expiresAt = this.#source.expiresAt(bookkeeping);
     const kept = { key: this.#hash, bookkeeping, memberOrder, expiresAt };
-    let data = next.data;
+    // As the old middleware goes on to see it: not what was merged, or it would be taken for removed.
+    const { data } = next;
     try {
       const committed = await commitThrough(
         db,
@@ -192,8 +204,7 @@ export class LegacySession {
         this.#state = "ended";
         return;
       }
-      data = inMemberOrder(parseData(committed.data), memberOrder);
-      this.#state = { ...link, checksum: committed.checksum };
+      this.#state = { ...link, checksum: versionSeen(link.checksum, committed) };
     } catch (error) {
       if (this.#mode !== "observe" || !isOutage(error)) throw error;
       this.#env.events.emit("error", error as Error);
@@ -245,7 +256,7 @@ export class LegacySession {
     try {
       const link = await upgradeLegacySession(this.#env, this.#identity, value);
       if (link === undefined) {
-        await this.find();
+        await this.#findAnew();
         return;
       }
       this.#state = link;

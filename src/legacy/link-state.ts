@@ -31,10 +31,11 @@ async function readLink(
   env: LegacyEnvironment,
   { legacyKey, hash }: LegacyIdentity,
 ): Promise<Link | undefined> {
-  if (legacyKey.isMinted !== true) return env.readLink(hash.toString("base64url"));
-  // Nothing can be linked to a key that was just made; but its cookie may have ended under another.
-  const { origin } = legacyKey;
-  if (origin === undefined) return undefined;
+  const { origin, isMinted } = legacyKey;
+  // Nothing can be linked to a key that was just made.
+  const link = isMinted === true ? undefined : await env.readLink(hash.toString("base64url"));
+  if (link !== undefined || origin === undefined) return link;
+  // The cookie that the key was made for may have ended under another key.
   return (await env.hasEndedOrigin(origin.toString("base64url"))) && "ended";
 }
 
@@ -71,7 +72,7 @@ export async function noteEnd(
     origin: legacyKey.origin,
     expiresAt:
       source.oldStore === undefined
-        ? source.expiresAt(bookkeeping)
+        ? (source.expiresAt(bookkeeping) ?? legacyKey.expiresAt ?? null)
         : new Date(db.now().getTime() + tombstoneInSeconds * 1000),
   };
   try {

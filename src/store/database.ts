@@ -63,6 +63,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   };
 }
 
+// No right to the tables, wrong password, unknown role or database: no waiting mends these.
+const refusals = new Set(["42501", "28P01", "28000", "3D000"]);
 const deadlock = "40P01";
 const maximumAttempts = 3;
 
@@ -71,6 +73,7 @@ function storeError(cause: unknown): BridgeError {
   const state = sqlState(cause);
   if (state.startsWith("22")) return new BridgeError("data-not-storable", { cause });
   if (state === "42P01" || state === "42703") return new BridgeError("schema-missing", { cause });
+  if (refusals.has(state)) return new BridgeError("store-misconfigured", { cause });
   return new BridgeError("store-unavailable", { cause });
 }
 

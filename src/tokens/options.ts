@@ -94,7 +94,7 @@ function readSigningKeys(
   if (!Array.isArray(value) || value.length === 0) {
     reader.problem(
       path,
-      `must be an array of at least one { kid, key, alg }, got ${describe(value)}`,
+      `must be an array of at least one { kid, key, alg }, got ${describe(value)}; make a key with: npx koa-session-bridge keygen`,
     );
     return [];
   }

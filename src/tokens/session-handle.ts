@@ -145,7 +145,9 @@ export class SessionHandle implements SessionOwner {
     const committed = await (this.#hooks?.committing(this.#ctx, row, data, commit) ?? commit());
     // Logged out in the meantime: the logout wins and the change is dropped.
     if (committed === undefined) return;
-    this.#row = { ...row, checksum: committed.checksum };
+    // What others changed was merged but not seen here: the version stays one that is not current.
+    const isSeen = committed.previous === row.checksum;
+    this.#row = { ...row, checksum: isSeen ? committed.checksum : "" };
     this.#committed(JSON.stringify(data));
   }
 

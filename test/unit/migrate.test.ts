@@ -12,6 +12,7 @@ beforeEach(async () => {
   name = `bridge_migrate_${crypto.randomUUID().replaceAll("-", "")}`;
   await withAdmin(adminUrl, (admin) => admin.query(`create database ${name}`));
   pool = new pg.Pool({ connectionString: databaseUrl(url, name), max: 10 });
+  pool.on("error", () => undefined);
 });
 afterEach(async () => {
   await pool.end();
