@@ -7,7 +7,7 @@ import {
   readSharedOptions,
   type SharedOptions,
   sharedOptionNames,
-} from "./shared-options.js";
+} from "./common-options.js";
 import {
   type ParsedTokenOptions,
   readTokenOptions,

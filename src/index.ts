@@ -6,7 +6,7 @@ export { koaSession } from "./legacy/koa-session.js";
 export type { LegacySource } from "./legacy/source.js";
 export type { Mode, ModeOption } from "./mode.js";
 export type { MigrationStatus } from "./monitor/hits.js";
-export type { SharedOptions, Transport } from "./shared-options.js";
+export type { SharedOptions, Transport } from "./common-options.js";
 export type { TokenMaxAges, TokenOptions } from "./tokens/options.js";
 export type { TokenPair } from "./tokens/jwt.js";
 export type { Session } from "./tokens/session.js";

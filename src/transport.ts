@@ -1,5 +1,5 @@
 import type { Context } from "koa";
-import type { Transport } from "./shared-options.js";
+import type { Transport } from "./common-options.js";
 import type { TokenPair } from "./tokens/jwt.js";
 
 const defaultHeaders = {

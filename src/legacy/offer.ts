@@ -1,6 +1,6 @@
 import type { Context } from "koa";
 import type { BridgeEvents, Events } from "../events.js";
-import type { Transport } from "../shared-options.js";
+import type { Transport } from "../common-options.js";
 import { announceUpgrade, handOut, isCrossSite, isUnreadable } from "../transport.js";
 import { isClearing, legacyCookieLines } from "./cookie-lines.js";
 import type { LegacyRequest } from "./legacy-request.js";

@@ -1,6 +1,6 @@
 export { BridgeError, type BridgeErrorCode } from "../errors.js";
 export type { TokenEvents } from "../events.js";
-export type { SharedOptions, Transport } from "../shared-options.js";
+export type { SharedOptions, Transport } from "../common-options.js";
 export type { TokenMaxAges, TokenOptions, TokenSessionOptions } from "./options.js";
 export type { Cleaned } from "../store/cleanup.js";
 export type { Pool, PoolClient } from "../store/database.js";

@@ -1,5 +1,5 @@
 import { describe, isText, OptionsReader } from "../options.js";
-import { readSharedOptions, type SharedOptions, sharedOptionNames } from "../shared-options.js";
+import { readSharedOptions, type SharedOptions, sharedOptionNames } from "../common-options.js";
 import { importSigningKey, type RingKey, type SigningKey } from "./keys.js";
 
 /** Lifetimes in seconds; a member left out takes the configured value. */

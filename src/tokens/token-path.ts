@@ -1,7 +1,7 @@
 import type { Context, Next } from "koa";
 import { BridgeError } from "../errors.js";
 import type { Events, TokenEvents } from "../events.js";
-import type { ParsedSharedOptions } from "../shared-options.js";
+import type { ParsedSharedOptions } from "../common-options.js";
 import type { SessionRow } from "../store/read-sessions.js";
 import { handOut, isUnreadable } from "../transport.js";
 import { SessionHandle, type TokenPathHooks } from "./session-handle.js";
