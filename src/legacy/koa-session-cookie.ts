@@ -42,7 +42,10 @@ export function cookieSource(
       }
       withoutId.set(ctx, payload);
       // Only an expiry in milliseconds tells this cookie from others with the same data.
-      const origin = expiresAt ? hashLegacyKey(`${common.name} without id`, cookie) : undefined;
+      const origin =
+        expiresAt && options.signed
+          ? hashLegacyKey(`${common.name} without id`, cookie)
+          : undefined;
       return { key: makeDataCookieId(now, origin), isMinted: true, expiresAt, origin };
     },
 

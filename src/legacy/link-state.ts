@@ -63,8 +63,9 @@ export async function noteEnd(
   { source, legacyKey, hash }: LegacyIdentity,
   bookkeeping: Bookkeeping,
 ): Promise<boolean> {
-  // In `observe` a data cookie without a key behaves as it always did.
-  if (legacyKey.isMinted === true && mode === "observe") return true;
+  // A data cookie without a key: in `observe` it behaves as it always did, without an origin as well.
+  const hasOrigin = legacyKey.origin !== undefined;
+  if (legacyKey.isMinted === true && (mode === "observe" || !hasOrigin)) return true;
   const { db } = env.store;
   const tombstone = {
     key: hash,
