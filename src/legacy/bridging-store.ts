@@ -71,7 +71,6 @@ export const bridgingStore: BridgingStore = {
       const current = request.currentInCookie();
       const session = current ?? request.newSession({ key: request.newKey() });
       request.current = session;
-      request.hasWritten = true;
       request.defer(() => request.commit(session.key, value, noOldValue));
       // A key that the cookie has stays in it; a new one is for sessions that can be upgraded.
       const hasKey = session === request.credential && !session.isMinted;

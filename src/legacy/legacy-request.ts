@@ -27,8 +27,6 @@ export class LegacyRequest {
   isDiverted = false;
   /** A session that got tokens instead of a cookie. */
   diverted: { readonly pair: TokenPair; readonly data: SessionData } | undefined;
-  /** A data cookie has been written in this request, with its key. */
-  hasWritten = false;
   /** The handler has taken the pair, to hand it out by itself. */
   isIssued = false;
   readonly startedAt: Date;
