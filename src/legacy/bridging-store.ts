@@ -84,9 +84,9 @@ export const bridgingStore: BridgingStore = {
 
     clear() {
       const request = requests.getStore();
-      // A handler may remove a session that it never looked at.
-      const session = request?.current ?? request?.credential;
       if (request === undefined) return;
+      // A handler may remove a session that it never looked at.
+      const session = request.currentInCookie() ?? request.credential;
       request.current = undefined;
       request.defer(() => request.endDiverted());
       if (session !== undefined) request.defer(() => session.end());

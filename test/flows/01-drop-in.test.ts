@@ -41,6 +41,10 @@ const handlers: Record<string, Handler> = {
   "/delete": (ctx) => {
     delete ctx.session.userId;
   },
+  "/set-and-regenerate": async (ctx) => {
+    ctx.session = { userId: "user-2" };
+    await ctx.session.regenerate();
+  },
   "/options": (ctx) => {
     ctx.body = { key: (ctx as any).sessionOptions.key };
   },
@@ -134,6 +138,15 @@ describe.each(legacyKinds)("ctx.session of a %s cookie", (kind) => {
       expect((await old.get("/whoami")).body.session).toEqual({});
       expect((await old.get("/whoami", bearer(before))).status).toBe(401);
       expect(await flow.loggedIn()).toBe(1);
+    });
+
+    it.each(legacyModes)("is kept when set anew, unread, and regenerated in %s", async (mode) => {
+      const app = await bridged(kind, { mode });
+      const browser = (await flow.login()).clone({ baseUrl: app.url });
+
+      await browser.get("/set-and-regenerate");
+
+      expect((await browser.get("/whoami")).body.session).toEqual({ userId: "user-2" });
     });
   }
 });

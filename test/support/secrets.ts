@@ -45,9 +45,14 @@ export class SecretWatch {
 
   /** The leaks in everything seen so far, which is then forgotten. */
   takeLeaks(): string[] {
-    const leaks = this.#seen.flatMap(({ where, text }) => this.leaksIn(where, text));
+    const texts = new Map<string, string[]>();
+    for (const { where, text } of this.#seen) {
+      const there = texts.get(where) ?? [];
+      there.push(text);
+      texts.set(where, there);
+    }
     this.#seen = [];
-    return [...new Set(leaks)];
+    return [...texts].flatMap(([where, there]) => this.leaksIn(where, there.join("\n")));
   }
 
   /** A line for each secret in a text: in clear, or in the hexadecimal digits of `bytea`. */
@@ -56,9 +61,10 @@ export class SecretWatch {
       .filter(([secret]) => text.includes(secret) || text.includes(hex(secret)))
       .map(([secret, kind]) => `${kind} ${shortened(secret)} in ${where}`);
     // Whether anybody noted it or not.
-    for (const [token] of text.matchAll(tokens))
+    for (const [token] of text.matchAll(tokens)) {
       leaks.push(`token ${shortened(token)} in ${where}`);
-    return leaks;
+    }
+    return [...new Set(leaks)];
   }
 
   /** Searches every row of the bridge's tables. What other tables hold is the application's own. */
