@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { flowProjects, runner } from "./test/support/projects.js";
+import { newestFlowProject, runner } from "./test/support/projects.js";
 
 /**
  * Checks against real servers from Debian's packages. Every flow runs with PgBouncer between it and
@@ -11,7 +11,7 @@ export default defineConfig({
     globalSetup: "test/support/services-setup.ts",
     projects: [
       { test: { ...runner, name: "services", include: ["test/services/**/*.test.ts"] } },
-      ...flowProjects,
+      newestFlowProject(),
     ],
   },
 });
