@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { flowProjects, runner } from "./test/support/projects.js";
+import { flowProjects, runner, systemsProject } from "./test/support/projects.js";
 
 export default defineConfig({
   test: {
@@ -11,9 +11,10 @@ export default defineConfig({
           ...runner,
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/flows/**", "test/services/**"],
+          exclude: ["test/flows/**", "test/systems/**", "test/services/**"],
         },
       },
+      systemsProject,
       ...flowProjects,
     ],
   },

@@ -15,6 +15,7 @@ import { createModeFlag, type Mode } from "./mode.js";
 import { countHits, type MigrationStatus } from "./monitor/hits.js";
 import { createDatabase } from "./store/database.js";
 import { adoptSession, endedOriginReader, linkReader } from "./store/links.js";
+import { linkAndRowReader } from "./store/old-table.js";
 import type { SessionRow } from "./store/read-sessions.js";
 import { createEndpoints, type Endpoints } from "./tokens/endpoints.js";
 import type { TokenPair } from "./tokens/jwt.js";
@@ -72,6 +73,13 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     events,
     keys: tokens.keys,
     readLink: linkReader(db),
+    readLinkAndRow: new Map(
+      parsed.sources.flatMap(({ name, oldStore }) => {
+        const table = oldStore?.table;
+        const isBeside = table !== undefined && (table.pool ?? shared.pool) === shared.pool;
+        return isBeside ? [[name, linkAndRowReader(db, table)]] : [];
+      }),
+    ),
     hasEndedOrigin: endedOriginReader(db),
   };
   const sources = installSources(app as Koa, parsed.sources);
@@ -157,7 +165,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
         return serveLegacy(ctx, next, mode, credential);
       case "none": {
         if (mode === "tokens") drop(ctx, presented);
-        const [first] = sources;
+        const first = sources.find(({ isReadOnly }) => isReadOnly !== true);
         if (mode === "tokens" || mode === "drain" || first === undefined) {
           return paths.tokens.run(ctx, next, credential);
         }
@@ -175,7 +183,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     credential: Credential & { kind: "legacy" },
   ): Promise<void> {
     const { source, request } = credential;
-    if (mode === "drain" && credential.dead !== undefined) {
+    if (credential.dead !== undefined && (mode === "drain" || source.isReadOnly === true)) {
       count(ctx, source, credential.dead);
       return paths.tokens.run(ctx, next, noCredential);
     }

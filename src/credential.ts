@@ -14,6 +14,7 @@ export function presentedSources(
   ctx: Context,
   sources: readonly InstalledSource[],
 ): InstalledSource[] {
+  for (const source of sources) source.prepare?.(ctx);
   return sources.filter((source) => source.isPresented(ctx));
 }
 

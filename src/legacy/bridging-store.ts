@@ -16,9 +16,12 @@ export const bridgingStore: BridgingStore = {
     const request = requests.getStore();
     if (request === undefined) return readOld(undefined);
     const session = await request.sessionOf({ key });
-    request.presented = session;
+    request.presented ??= session;
+    request.lastRead = session;
+    const oldRow = session.takeOldRow();
+    if (!session.needsOldValue) return session.present(undefined);
     return session.present(
-      session.needsOldValue ? await reachOld(() => readOld(request.ctx)) : undefined,
+      oldRow === undefined ? await reachOld(() => readOld(request.ctx)) : oldRow.value,
     );
   },
 
@@ -51,17 +54,27 @@ export const bridgingStore: BridgingStore = {
 
   accept() {
     const request = requests.getStore();
-    if (request?.presented === undefined) return;
-    request.presented.accepted = true;
-    request.isOpened = true;
-    request.current = request.presented;
+    if (request?.lastRead === undefined) return;
+    request.lastRead.accepted = true;
+    request.current = request.lastRead;
+    if (request.lastRead === request.presented) request.isOpened = true;
+  },
+
+  isOpened: () => requests.getStore()?.isOpened === true,
+
+  currentKey: () => requests.getStore()?.current?.key,
+
+  later(work) {
+    const request = requests.getStore();
+    if (request === undefined) work().catch(() => undefined);
+    else request.defer(() => runWithRequest(request, work));
   },
 
   cookie: {
     read(payload) {
       const request = requests.getStore();
       if (request?.credential === undefined) return payload;
-      request.presented = request.credential;
+      request.presented = request.lastRead = request.credential;
       return request.presented.present(payload);
     },
 

@@ -1,5 +1,6 @@
 import type { BridgeEvents, Events } from "../events.js";
 import type { Link } from "../store/links.js";
+import type { linkAndRowReader } from "../store/old-table.js";
 import type { RingKey } from "../tokens/keys.js";
 import type { TokenStore } from "../tokens/token-store.js";
 
@@ -9,6 +10,8 @@ export interface LegacyEnvironment {
   readonly keys: readonly RingKey[];
   readonly events: Events<BridgeEvents>;
   readonly readLink: (key: string) => Promise<Link | undefined>;
+  /** For a source whose old store is a table beside the bridge's own: reads both at once. */
+  readonly readLinkAndRow: ReadonlyMap<string, ReturnType<typeof linkAndRowReader>>;
   readonly hasEndedOrigin: (origin: string) => Promise<true | undefined>;
   readonly cookieLingerInSeconds: number;
   readonly writeThrough: boolean;

@@ -1,13 +1,13 @@
 import type { Context } from "koa";
+import { isObject } from "./cookie.js";
 import { makeDataCookieId, parseDataCookieId } from "./data-cookie-id.js";
 import {
   accepting,
   commonSource,
   type CreateKoaSession,
   defaultMaxAge,
-  isObject,
   type KoaSessionOptions,
-  verifiedCookie,
+  readCookie,
 } from "./koa-session-format.js";
 import { hashLegacyKey } from "./sealed-key.js";
 import type { LegacySource } from "./source.js";
@@ -30,7 +30,7 @@ export function cookieSource(
     isTrusted: options.signed,
 
     readKey(ctx, now) {
-      const cookie = verifiedCookie(ctx, options);
+      const cookie = readCookie(ctx, options);
       if (cookie === undefined) return undefined;
       const payload = decodeSafely(options, cookie);
       if (payload === undefined) return undefined;

@@ -1,5 +1,6 @@
 import type { Context, Middleware } from "koa";
 import type { Bookkeeping } from "../store/links.js";
+import { type CookieKeys, cookieOf, isObject, verifiedCookie } from "./cookie.js";
 import type { BridgingStore, LegacyValue } from "./source.js";
 
 /** koa-session's factory; all versions take the options and the app. */
@@ -18,6 +19,7 @@ export interface KoaSessionOptions {
   valid?: (ctx: Context, value: unknown) => unknown;
   encode: (value: Record<string, unknown>) => string;
   decode: (cookie: string) => unknown;
+  keys?: CookieKeys;
 }
 
 export interface KoaSessionStore {
@@ -66,7 +68,7 @@ export function commonSource(options: KoaSessionOptions) {
 }
 
 /** koa-session asks `valid` last, about a session that exists and has not expired. */
-export function accepting(options: KoaSessionOptions, store: BridgingStore) {
+export function accepting(options: Pick<KoaSessionOptions, "valid">, store: BridgingStore) {
   return (ctx: Context, value: unknown) => {
     const valid = options.valid === undefined || Boolean(options.valid(ctx, value));
     if (valid) store.accept();
@@ -74,14 +76,10 @@ export function accepting(options: KoaSessionOptions, store: BridgingStore) {
   };
 }
 
-/** The cookie's value if its signature holds; read without ctx.cookies.get's re-issuing of cookies. */
-export function verifiedCookie(ctx: Context, options: KoaSessionOptions): string | undefined {
-  const value = ctx.cookies.get(options.key, { signed: false });
-  if (value === undefined || value === "" || !options.signed) return value || undefined;
-  const signature = ctx.cookies.get(`${options.key}.sig`, { signed: false });
-  const { keys } = ctx.cookies as { keys?: { verify(data: string, digest: string): boolean } };
-  const verified = signature !== undefined && keys?.verify(`${options.key}=${value}`, signature);
-  return verified === true ? value : undefined;
+/** The cookie's value, unless it has to be signed and is not. */
+export function readCookie(ctx: Context, options: KoaSessionOptions): string | undefined {
+  const { key, signed, keys } = options;
+  return signed ? verifiedCookie(ctx, key, keys) : cookieOf(ctx, key);
 }
 
 // Members that start with an underscore are koa-session's own: it drops all others of that kind.
@@ -96,8 +94,4 @@ function split(value: unknown): LegacyValue {
 
 export function join({ data, bookkeeping }: LegacyValue): Record<string, unknown> {
   return { ...data, ...bookkeeping };
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

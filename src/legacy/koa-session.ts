@@ -1,4 +1,5 @@
 import type { Context } from "koa";
+import type { CookieKeys } from "./cookie.js";
 import { cookieSource } from "./koa-session-cookie.js";
 import {
   accepting,
@@ -8,7 +9,7 @@ import {
   join,
   type KoaSessionOptions,
   type KoaSessionStore,
-  verifiedCookie,
+  readCookie,
 } from "./koa-session-format.js";
 import type { LegacySource, LegacyValue, OldStore } from "./source.js";
 
@@ -30,8 +31,16 @@ export function koaSession(
       'koaSession: the first argument must be the function that koa-session exports (in CommonJS, koa-session 7 has it as require("koa-session").default)',
     );
   }
-  const create = session as unknown as CreateKoaSession;
-  const options = fillIn(create, config);
+  return koaSessionSource(session as unknown as CreateKoaSession, config);
+}
+
+/** @param keys what signs the cookie, when that is not what signs the application's others */
+export function koaSessionSource(
+  create: CreateKoaSession,
+  config: object,
+  keys?: CookieKeys,
+): LegacySource {
+  const options = { ...fillIn(create, config), ...(keys && { keys }) };
   return options.store !== undefined || options.ContextStore !== undefined
     ? storeSource(create, config, options)
     : cookieSource(create, config, options);
@@ -78,7 +87,7 @@ function storeSource(
     isTrusted: true,
 
     readKey(ctx) {
-      const key = options.externalKey ? options.externalKey.get(ctx) : verifiedCookie(ctx, options);
+      const key = options.externalKey ? options.externalKey.get(ctx) : readCookie(ctx, options);
       return key ? { key } : undefined;
     },
 

@@ -12,6 +12,8 @@ import type { LegacySource } from "./source.js";
 /** A source with its installed middleware. */
 export interface InstalledSource extends LegacySource {
   readonly middleware: Middleware;
+  /** Before anything else looks at the request. */
+  prepare?(ctx: Context): void;
 }
 
 /** A presented legacy credential, looked up but not yet judged by the old middleware. */
@@ -40,7 +42,8 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
     async authenticate(ctx, mode, source) {
       const request = new LegacyRequest(env, ctx, mode, source);
       const key = source.readKey(ctx, env.store.db.now());
-      if (key === undefined) return { request, dead: "unverified" };
+      const isForgeable = source.isReadOnly === true && !source.isTrusted && !env.allowUnsigned;
+      if (key === undefined || isForgeable) return { request, dead: "unverified" };
       const session = (request.credential = await request.sessionOf(key));
       if (session.hasEnded) return { request, dead: "missed" };
       return { request, dead: session.isRetired ? "retired" : undefined };
@@ -77,12 +80,15 @@ const quickInMilliseconds = 1000;
 
 // Gives a data cookie without a key the one that was made for it, for the next requests to come with.
 function identify(request: LegacyRequest, now: Date): void {
-  const { ctx, source, current, startedAt, isIssued } = request;
-  if (current?.isMinted !== true || !current.isUpgradable || current.hasEnded) return;
+  const { ctx, source, current, startedAt } = request;
+  if (current?.isMinted !== true || current.hasEnded) return;
+  // Its cookie is of no use any more without the key.
+  const isUpgraded = current.sessionId !== undefined;
+  if (!isUpgraded && !current.isUpgradable) return;
   const destination = ctx.get("Sec-Fetch-Dest");
   const isPage = destination === "" || destination === "document";
   const isQuick = now.getTime() - startedAt.getTime() < quickInMilliseconds;
-  if ((!isIssued && !(isPage && isQuick)) || legacyCookieLines(request).length > 0) return;
+  if ((!isUpgraded && !(isPage && isQuick)) || legacyCookieLines(request).length > 0) return;
   source.identify?.(ctx, current.key);
 }
 

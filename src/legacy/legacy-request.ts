@@ -19,11 +19,13 @@ export class LegacyRequest {
   credential: LegacySession | undefined;
   /** The same, once the old middleware has asked for it. */
   presented: LegacySession | undefined;
+  /** The session that the old middleware read last; a few read another one as well. */
+  lastRead: LegacySession | undefined;
   /** The old middleware took the presented session as valid. */
   isOpened = false;
   /** The session that the request has now. */
   current: LegacySession | undefined;
-  /** The new session of this request gets no cookie. */
+  /** The new session of this request gets tokens, and no cookie. */
   isDiverted = false;
   /** A session that got tokens instead of a cookie. */
   diverted: { readonly pair: TokenPair; readonly data: SessionData } | undefined;
@@ -65,7 +67,8 @@ export class LegacyRequest {
   /** The old middleware stores a session. */
   async commit(key: string, value: unknown, old: OldValue): Promise<void> {
     const session = this.#sessions.get(key) ?? this.newSession({ key });
-    if (this.mode === "drain" && !this.isOpened && this.presented !== session) {
+    const isDrained = this.mode === "drain" && !this.isOpened && this.presented !== session;
+    if (isDrained || (this.source.isReadOnly === true && this.credential !== session)) {
       await this.#divert(value);
       return;
     }
@@ -77,15 +80,18 @@ export class LegacyRequest {
   #drained(session: LegacySession, value: unknown): unknown {
     const { mode, presented, source } = this;
     if (mode !== "drain" || presented === undefined || presented === session) return value;
-    return source.join({ data: source.split(value).data, bookkeeping: presented.bookkeeping });
+    return source.join({
+      data: source.split(value, this.ctx).data,
+      bookkeeping: presented.bookkeeping,
+    });
   }
 
-  // While draining, a new session gets tokens and no cookie; on a page load nobody could receive them.
+  // A new session gets tokens and no cookie; on a page load nobody could receive them.
   async #divert(value: unknown): Promise<void> {
     this.isDiverted = true;
     if (isUnreadable(this.ctx)) return;
     const { store } = this.#env;
-    const { data, bookkeeping } = this.source.split(value);
+    const { data, bookkeeping } = this.source.split(value, this.ctx);
     if (this.diverted === undefined) {
       const own = this.source.ownMaxAgeInSeconds(bookkeeping);
       this.diverted = { data, pair: (await store.create(data, own)).pair };

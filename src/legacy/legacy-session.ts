@@ -23,6 +23,7 @@ export class LegacySession {
   readonly #mode: Mode;
   readonly #hash: Buffer;
   #state: LinkState = "unlinked";
+  #oldRow: { readonly value: unknown } | undefined;
   #base: SessionData = {};
   #bookkeeping: Bookkeeping = {};
   /** The old middleware found the session and took it, or made it in this request. */
@@ -79,10 +80,22 @@ export class LegacySession {
     return lingersUntil <= this.#env.store.db.now().getTime();
   }
 
+  /** The cookie session's time is over, and nobody but the bridge would notice. */
+  get #isOver(): boolean {
+    if (this.#link === undefined || this.#source.isExpiredByStore !== true) return false;
+    const expiresAt = this.#source.expiresAt(this.#link.bookkeeping);
+    return expiresAt !== null && expiresAt.getTime() <= Date.now();
+  }
+
   /** Whether this mode and source let the session become a token session, now or soon. */
   get isUpgradable(): boolean {
     const upgrades = this.#mode === "bridge" || this.#mode === "drain";
     return upgrades && !this.missed && (this.#source.isTrusted || this.#env.allowUnsigned);
+  }
+
+  // A changed session that no cookie and no old store can hold.
+  get #isUnwritable(): boolean {
+    return this.#source.isReadOnly === true && this.#source.oldStore === undefined;
   }
 
   /** It can be upgraded a little later. */
@@ -103,7 +116,16 @@ export class LegacySession {
 
   /** Looks up the link. One statement. */
   async find(): Promise<void> {
-    this.#state = await findLink(this.#env, this.#mode, this.#identity);
+    const { state, oldRow } = await findLink(this.#env, this.#mode, this.#identity);
+    this.#state = state;
+    this.#oldRow = oldRow;
+  }
+
+  /** What the look-up has read of the old store, if it did; once, for it grows old. */
+  takeOldRow(): { readonly value: unknown } | undefined {
+    const oldRow = this.#oldRow;
+    this.#oldRow = undefined;
+    return oldRow;
   }
 
   /**
@@ -117,19 +139,19 @@ export class LegacySession {
 
   /** What the old middleware gets to read, given what the old store (or the cookie) holds. */
   present(oldValue: unknown): unknown {
-    if (this.hasEnded || this.isRetired) return undefined;
+    if (this.hasEnded || this.isRetired || this.#isOver) return undefined;
     if (this.#link !== undefined) {
       if (this.needsOldValue && !exists(oldValue)) return undefined;
       const { bookkeeping } = this.#link;
       // A data cookie has its own, which says when that very cookie expires.
       const isInCookie = this.#source.oldStore === undefined;
-      const own = isInCookie ? this.#source.split(oldValue).bookkeeping : bookkeeping;
+      const own = isInCookie ? this.#split(oldValue).bookkeeping : bookkeeping;
       const value = { data: linkedData(this.#link), bookkeeping: own };
       this.#remember(value);
       return this.#source.join(value);
     }
     this.missed = !exists(oldValue);
-    if (!this.missed) this.#remember(this.#source.split(oldValue));
+    if (!this.missed) this.#remember(this.#split(oldValue));
     return oldValue;
   }
 
@@ -154,21 +176,30 @@ export class LegacySession {
   }
 
   // A copy: the old middleware hands the same objects to the application, which changes them.
-  #remember({ data, bookkeeping }: LegacyValue): void {
-    this.#base = JSON.parse(JSON.stringify(data)) as SessionData;
+  #remember(value: LegacyValue): void {
+    const { data, bookkeeping } = JSON.parse(JSON.stringify(value)) as LegacyValue;
+    this.#base = data;
     this.#bookkeeping = bookkeeping;
+  }
+
+  // The bookkeeping as it is stored: as JSON.
+  #split(value: unknown): LegacyValue {
+    const { data, bookkeeping } = this.#source.split(value, this.#ctx);
+    return { data, bookkeeping: JSON.parse(JSON.stringify(bookkeeping)) as Bookkeeping };
   }
 
   /** The old middleware stores the session; `old` is its row in the old store. */
   async commit(value: unknown, old: OldValue): Promise<void> {
-    const next = this.#source.split(value);
+    const next = this.#split(value);
     if (this.#state === "ended") return;
+    if (this.#state === "unknown" && this.#isUnwritable) throw new BridgeError("store-unavailable");
     if (this.#link !== undefined) return this.#commitLinked(this.#link, next, old);
     // First, so that a logout which races the upgrade destroys it last.
     await old.write(value);
     this.accepted = true;
     if (this.#state === "unlinked") {
-      if (this.isUpgradable && this.#isSettled) await this.#tryUpgrade(next);
+      if (this.#isUnwritable) await this.#upgradeNow(next);
+      else if (this.isUpgradable && this.#isSettled) await this.#tryUpgrade(next);
       // Another process, already in another mode, may have upgraded it since it was read.
       else if (this.#mode === "observe" && !this.isMinted) await this.#findAnew();
     }
@@ -204,7 +235,8 @@ export class LegacySession {
         this.#state = "ended";
         return;
       }
-      this.#state = { ...link, checksum: versionSeen(link.checksum, committed) };
+      const checksum = versionSeen(link.checksum, committed);
+      this.#state = { ...link, bookkeeping, memberOrder, data: JSON.stringify(data), checksum };
     } catch (error) {
       if (this.#mode !== "observe" || !isOutage(error)) throw error;
       this.#env.events.emit("error", error as Error);
@@ -238,7 +270,7 @@ export class LegacySession {
     if (oldStore === undefined) return true;
     try {
       const value = await oldStore.get(this.key, this.#ctx);
-      if (exists(value)) this.#remember(this.#source.split(value));
+      if (exists(value)) this.#remember(this.#split(value));
       return exists(value);
     } catch (cause) {
       this.#env.events.emit("error", new BridgeError("legacy-store-unavailable", { cause }));
@@ -251,20 +283,23 @@ export class LegacySession {
    * the session as it is, in the old store, for the next request to upgrade.
    */
   async #tryUpgrade(value: LegacyValue): Promise<void> {
-    const { events } = this.#env;
-    const source = this.#source;
     try {
-      const link = await upgradeLegacySession(this.#env, this.#identity, value);
-      if (link === undefined) {
-        await this.#findAnew();
-        return;
-      }
-      this.#state = link;
-      this.#remember(value);
-      events.emit("upgraded", { source: source.name, sessionId: link.sessionId });
+      await this.#upgradeNow(value);
     } catch (error) {
-      events.emit("error", error as Error);
+      this.#env.events.emit("error", error as Error);
     }
+  }
+
+  async #upgradeNow(value: LegacyValue): Promise<void> {
+    const link = await upgradeLegacySession(this.#env, this.#identity, value);
+    if (link === undefined) {
+      await this.#findAnew();
+      return;
+    }
+    this.#state = link;
+    this.#remember(value);
+    const { sessionId } = link;
+    this.#env.events.emit("upgraded", { source: this.#source.name, sessionId });
   }
 
   get #identity(): LegacyIdentity {

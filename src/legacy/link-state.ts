@@ -1,6 +1,6 @@
 import { BridgeError } from "../errors.js";
 import type { Mode } from "../mode.js";
-import { type Bookkeeping, endLegacyKey, type Link, type LiveLink } from "../store/links.js";
+import { type Bookkeeping, endLegacyKey, type LiveLink } from "../store/links.js";
 import type { LegacyEnvironment } from "./environment.js";
 import type { LegacyIdentity } from "./upgrade.js";
 
@@ -11,32 +11,44 @@ const observeDeadlineInMilliseconds = 1000;
 // How long a request may still be under way that read an unlinked session before it ended.
 const tombstoneInSeconds = 24 * 60 * 60;
 
+export interface Found {
+  readonly state: LinkState;
+  /** What the old store holds, when the look-up has read it as well. */
+  readonly oldRow?: { readonly value: unknown };
+}
+
 /** Looks up what a legacy key is linked to. One statement. */
 export async function findLink(
   env: LegacyEnvironment,
   mode: Mode,
   identity: LegacyIdentity,
-): Promise<LinkState> {
+): Promise<Found> {
   const found = readLink(env, identity);
-  if (mode !== "observe") return (await found) ?? "unlinked";
+  if (mode !== "observe") return found;
   try {
-    return (await withDeadline(found)) ?? "unlinked";
+    return await withDeadline(found);
   } catch (error) {
     env.events.emit("error", error as Error);
-    return "unknown";
+    return { state: "unknown" };
   }
 }
 
 async function readLink(
   env: LegacyEnvironment,
-  { legacyKey, hash }: LegacyIdentity,
-): Promise<Link | undefined> {
-  const { origin, isMinted } = legacyKey;
+  { source, legacyKey, hash }: LegacyIdentity,
+): Promise<Found> {
+  const { key, origin, isMinted } = legacyKey;
+  const readLinkAndRow = env.readLinkAndRow.get(source.name);
+  if (readLinkAndRow !== undefined) {
+    const { link, oldValue } = (await readLinkAndRow(hash.toString("base64url"), key)) ?? {};
+    return { state: link ?? "unlinked", oldRow: { value: oldValue } };
+  }
   // Nothing can be linked to a key that was just made.
   const link = isMinted === true ? undefined : await env.readLink(hash.toString("base64url"));
-  if (link !== undefined || origin === undefined) return link;
+  if (link !== undefined || origin === undefined) return { state: link ?? "unlinked" };
   // The cookie that the key was made for may have ended under another key.
-  return (await env.hasEndedOrigin(origin.toString("base64url"))) && "ended";
+  const hasEnded = await env.hasEndedOrigin(origin.toString("base64url"));
+  return { state: hasEnded ? "ended" : "unlinked" };
 }
 
 /** In `observe` the cookie must not wait for a token store that hangs. */

@@ -18,11 +18,12 @@ export function createOffers(
 ): Offers {
   async function make(request: LegacyRequest): Promise<void> {
     const { ctx, mode, current, diverted, isIssued } = request;
-    if (mode === "observe" || isIssued || isUnreadable(ctx)) return;
+    if (isIssued || isUnreadable(ctx)) return;
     if (diverted !== undefined) {
       await handOut(ctx, transport === "endpoint" ? "headers" : transport, diverted.pair);
       return;
     }
+    if (mode === "observe") return;
     // A cookie comes along by itself, so another site's request must learn nothing from it.
     if (isCrossSite(ctx) || current?.sessionId === undefined || current.isAdopted) return;
     if (!offer(ctx)) return;

@@ -1,7 +1,10 @@
 import type Koa from "koa";
 import type { Context, Middleware } from "koa";
 import type { SessionData } from "../commit.js";
+import type { Pool } from "../store/database.js";
 import type { Bookkeeping } from "../store/links.js";
+import type { OldTable } from "../store/old-table.js";
+import type { SessionHandle } from "../tokens/session-handle.js";
 
 /** A stored value of the old middleware, taken apart. */
 export interface LegacyValue {
@@ -28,6 +31,8 @@ export interface OldStore {
   get(key: string, ctx: Context | undefined): Promise<unknown>;
   set(key: string, value: LegacyValue, ctx: Context | undefined): Promise<void>;
   destroy(key: string, ctx: Context | undefined): Promise<void>;
+  /** Its table, when it has one in the database of this pool; in the bridge's own pool when left out. */
+  readonly table?: OldTable & { readonly pool?: Pool };
 }
 
 /** One old session system: the application's own middleware and configuration. */
@@ -54,10 +59,20 @@ export interface LegacySource {
   clear(ctx: Context): void;
   /** Has the old middleware store the session now. */
   commit(ctx: Context): Promise<void>;
-  split(value: unknown): LegacyValue;
+  /** Takes a stored value apart; `ctx` is the request that read or wrote it. */
+  split(value: unknown, ctx: Context): LegacyValue;
   join(value: LegacyValue): unknown;
-  /** When the cookie expires, where its bookkeeping says so. */
+  /** When the cookie session ends, where its bookkeeping says so. */
   expiresAt(bookkeeping: Bookkeeping): Date | null;
+  /** The old system does not run on Koa: its cookie cannot be written, and a new session gets tokens. */
+  readonly isReadOnly?: boolean;
+  /**
+   * Only the old store ends a session whose time is over, not the old middleware: so the bridge has to,
+   * for those that it no longer reads there.
+   */
+  readonly isExpiredByStore?: boolean;
+  /** Gives a request with a bearer token what the old middleware puts on `ctx` beside the session. */
+  extendTokenPath?(ctx: Context, session: SessionHandle): void;
   /** A lifetime that the application gave this one session, in seconds. */
   ownMaxAgeInSeconds(bookkeeping: Bookkeeping): number | null;
 }
@@ -75,8 +90,14 @@ export interface BridgingStore {
     destroyOld: Reach,
   ): Promise<void>;
   destroy(key: string, destroyOld: Reach): Promise<void>;
-  /** The old middleware took the value that it read as a valid session. */
+  /** The old middleware took the value that it read last as a valid session. */
   accept(): void;
+  /** Whether it has taken the value that it read first: the one of the presented credential. */
+  isOpened(): boolean;
+  /** The key of the session that the request has now. */
+  currentKey(): string | undefined;
+  /** Work that the old middleware does not wait for: the response will. */
+  later(work: () => Promise<void>): void;
   /** For data cookies, whose middleware reads and writes without waiting. */
   readonly cookie: {
     /** What the middleware gets for a decoded cookie. */

@@ -65,6 +65,9 @@ export function createWriteThrough(
   return {
     end,
     ofRequests: {
+      opened: (ctx, session) => {
+        for (const source of sources) source.extendTokenPath?.(ctx, session);
+      },
       committing: (ctx, { id, checksum, link }, data, commit) =>
         commitThrough(
           db,

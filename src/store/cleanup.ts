@@ -25,15 +25,17 @@ const deleteTokens = statement<Page<string>>(
     (select count(*) from deleted) as "deleted"`,
 );
 
+// @compas/store makes a session first and its tokens a moment later: a young session is not yet one that
+// has lost its tokens.
 const deleteSessions = statement<Page<string>>(
   "cleanup-sessions",
   `with page as (
-    select "id", "revokedAt" from "sessionStore" where "id" > $1::uuid order by "id" limit $3
+    select "id", "revokedAt", "createdAt" from "sessionStore" where "id" > $1::uuid order by "id" limit $3
   ), deleted as (
     delete from "sessionStore" s using page
     where s."id" = page."id" and s."updatedAt" < $2
       and not exists (select from "sessionStoreToken" t where t."session" = page."id")
-      and (page."revokedAt" is not null or not exists (
+      and (page."revokedAt" is not null or page."createdAt" < $4::timestamptz - interval '1 hour' and not exists (
         select from "sessionBridgeLink" l where l."session" = page."id"
           and (l."adoptedAt" is null or l."adoptedAt" > $5) and (l."expiresAt" is null or l."expiresAt" > $4)))
     returning s."id"

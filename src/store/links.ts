@@ -1,4 +1,5 @@
 import { coalesce } from "./coalesce.js";
+import { cookieEnd, holdOffer } from "./cookie-hold.js";
 import { checksumOf } from "./create-session.js";
 import { type Database, statement } from "./database.js";
 import type { CommittedSession, LinkUpdate } from "./update-session.js";
@@ -28,7 +29,7 @@ export interface LiveLink {
   readonly adoptedAt: Date | null;
 }
 
-interface ReadRow {
+export interface ReadRow {
   key: Buffer;
   sessionId: string | null;
   checksum: string | null;
@@ -40,11 +41,20 @@ interface ReadRow {
   live: boolean;
 }
 
+// Whoever refreshes a token beside the bridge (@compas/store, a session store of its own) knows nothing of
+// links: an offered token that has been rotated was adopted, and to offer it again would look like theft.
+const rotatedElsewhere = `(select t."revokedAt" from "sessionStoreToken" t
+      where t."id" = (l."offer"->>'refreshToken')::uuid)`;
+
+/** The columns of a {@link ReadRow} but the key, of a link `l` and its session `s`. */
+export const linkColumns = `s."id" as "sessionId", s."checksum", s."data"::text as "data", l."bookkeeping",
+    l."memberOrder", case when ${rotatedElsewhere} is null then l."offer" end as "offer",
+    coalesce(l."adoptedAt", ${rotatedElsewhere}) as "adoptedAt",
+    s."id" is not null and s."revokedAt" is null as "live"`;
+
 const readLinks = statement<ReadRow>(
   "read-links",
-  `select l."key", s."id" as "sessionId", s."checksum", s."data"::text as "data", l."bookkeeping",
-    l."memberOrder", l."offer",
-    l."adoptedAt", s."id" is not null and s."revokedAt" is null as "live"
+  `select l."key", ${linkColumns}
   from "sessionBridgeLink" l left join "sessionStore" s on s."id" = l."session"
   where l."key" = any($1::bytea[])`,
 );
@@ -61,7 +71,8 @@ const insertUpgrade = statement<{ checksum: string }>(
     insert into "sessionStoreToken" ("id", "session", "expiresAt", "refreshToken", "createdAt")
     select v."id", link."session", v."expiresAt", v."refreshToken", $8
     from link, (values
-      ($11::uuid, $12::timestamptz, null::uuid), ($13::uuid, $14::timestamptz, $11::uuid)
+      ($11::uuid, greatest($12::timestamptz, ${cookieEnd("$7", "$8")}), null::uuid),
+      ($13::uuid, $14::timestamptz, $11::uuid)
     ) v ("id", "expiresAt", "refreshToken")
   )
   insert into "sessionStore" ("id", "checksum", "data", "maxAgeInSeconds", "createdAt", "updatedAt")
@@ -79,10 +90,15 @@ const insertTombstone = statement<{ key: Buffer }>(
 
 const setBookkeeping = statement<CommittedSession>(
   "set-bookkeeping",
-  `update "sessionBridgeLink" l set "bookkeeping" = $2::jsonb, "expiresAt" = $3, "memberOrder" = $4::jsonb
-  from "sessionStore" s
-  where l."key" = $1 and s."id" = l."session" and s."revokedAt" is null
-  returning s."checksum" as "previous", s."checksum", s."data"::text as "data"`,
+  `with link as (
+    update "sessionBridgeLink" l set "bookkeeping" = $2::jsonb, "expiresAt" = $3, "memberOrder" = $4::jsonb
+    from "sessionStore" s
+    where l."key" = $1 and s."id" = l."session" and s."revokedAt" is null
+    returning l."offer", s."checksum", s."data"
+  ), held as (
+    ${holdOffer(cookieEnd("$3", "$5"))}
+  )
+  select "checksum" as "previous", "checksum", "data"::text as "data" from link`,
 );
 
 const adopt = statement<{ source: string }>(
@@ -93,19 +109,24 @@ const adopt = statement<{ source: string }>(
 );
 
 // Extends the pair in place: the rows and ids stay, so a never adopted session gathers no token rows. Rows
-// that have been cleaned up while the cookie was not used come back.
-// Of two renewals the first decides and the second gives the same pair.
+// that have been cleaned up while the cookie was not used come back under new ids: a token that somebody
+// rotated long ago must not come alive with them. Of two renewals the first decides and the second gives
+// the same pair.
 const renew = statement<{ offer: PairRecord }>(
   "renew-offer",
   `with link as (
     update "sessionBridgeLink" set "offer" = case
-      when ("offer"->>'accessTokenExpiresAt')::bigint > $2::bigint then "offer" else $3::jsonb end
+      when ("offer"->>'accessTokenExpiresAt')::bigint > $2::bigint then "offer"
+      when exists (select from "sessionStoreToken" t where t."id" = ("offer"->>'refreshToken')::uuid) then $3::jsonb
+      else $3::jsonb || jsonb_build_object('accessToken', $5::text, 'refreshToken', $6::text) end
     where "key" = $1 and "adoptedAt" is null and "offer" is not null
-    returning "session", "offer"
+    returning "session", "offer", "expiresAt"
   ), tokens as (
     insert into "sessionStoreToken" ("id", "session", "expiresAt", "refreshToken", "createdAt")
     select (link."offer"->>v."token")::uuid, link."session",
-      to_timestamp((link."offer"->>v."expiry")::bigint), (link."offer"->>v."parent")::uuid, $4
+      greatest(to_timestamp((link."offer"->>v."expiry")::bigint),
+        case when v."parent" is null then ${cookieEnd('link."expiresAt"', "$4")} end),
+      (link."offer"->>v."parent")::uuid, $4
     from link, (values
       ('refreshToken', 'refreshTokenExpiresAt', null), ('accessToken', 'accessTokenExpiresAt', 'refreshToken')
     ) v ("token", "expiry", "parent")
@@ -142,7 +163,7 @@ export function endedOriginReader(db: Database): (origin: string) => Promise<tru
   });
 }
 
-function toLink(row: ReadRow): Link {
+export function toLink(row: ReadRow): Link {
   const { sessionId, checksum, data, bookkeeping, memberOrder, offer, adoptedAt } = row;
   if (!row.live || sessionId === null || checksum === null || data === null) return "ended";
   const kept = { bookkeeping: bookkeeping ?? {}, memberOrder };
@@ -208,7 +229,8 @@ export async function saveBookkeeping(
   link: LinkUpdate,
 ): Promise<CommittedSession | undefined> {
   const { key, bookkeeping, expiresAt, memberOrder } = link;
-  const values = [key, JSON.stringify(bookkeeping), expiresAt, JSON.stringify(memberOrder)];
+  const order = JSON.stringify(memberOrder);
+  const values = [key, JSON.stringify(bookkeeping), expiresAt, order, db.now()];
   const [row] = await db.rows(setBookkeeping, values);
   return row;
 }
@@ -233,7 +255,7 @@ export async function adoptSession(db: Database, sessionId: string): Promise<boo
 
 /**
  * Replaces an offer whose access token expires before `staleAt` (seconds since the epoch) by `pair`,
- * which keeps the same token ids. Gives the pair now on offer; undefined when it has been adopted.
+ * which keeps the same token ids while their rows exist. Gives the pair now on offer; undefined when it has been adopted.
  * One round trip.
  */
 export async function renewOffer(
@@ -242,6 +264,8 @@ export async function renewOffer(
   staleAt: number,
   pair: PairRecord,
 ): Promise<PairRecord | undefined> {
-  const [row] = await db.rows(renew, [key, staleAt, JSON.stringify(pair), db.now()]);
+  const spareIds = [db.generateId(), db.generateId()];
+  const values = [key, staleAt, JSON.stringify(pair), db.now(), ...spareIds];
+  const [row] = await db.rows(renew, values);
   return row?.offer;
 }

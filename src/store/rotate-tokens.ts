@@ -28,18 +28,23 @@ interface RotationRow {
 //
 // `rotated` claims the presented token by its row lock. Who comes second waits, then finds the winner's
 // successor in the row and keeps it: coalesce writes back what is there, so neither the pair nor the
-// start of the grace period can move. A token whose successor is itself rotated is no longer the
-// immediate predecessor. `reused` ends the session when a rotated token was not accepted again.
+// start of the grace period can move. The start is kept with the successor, because @compas/store on the
+// same rows moves "revokedAt" with each refresh that it accepts; a token that it rotated first has no
+// successor here, and gets one pair, once. A token whose successor is itself rotated is no longer the
+// immediate predecessor. `reused` ends the session when a rotated token was not accepted again; it leaves
+// "updatedAt", which the report of the leak tells.
 const rotate = (withLinks: boolean) => `with rotated as (
     update "sessionStoreToken" t
     set "revokedAt" = coalesce(t."revokedAt", $3::timestamptz),
       "successor" = coalesce(t."successor", jsonb_build_object(
         'accessToken', $4::text, 'refreshToken', $5::text, 'issuedAt', $6::bigint,
         'accessTokenExpiresAt', $6::bigint + least(s."maxAgeInSeconds", $7::int),
-        'refreshTokenExpiresAt', $6::bigint + coalesce(s."maxAgeInSeconds", $8::int)))
+        'refreshTokenExpiresAt', $6::bigint + coalesce(s."maxAgeInSeconds", $8::int),
+        'rotatedAt', coalesce(t."revokedAt", $3::timestamptz)))
     from "sessionStore" s
     where t."id" = $1::uuid and t."refreshToken" is null and t."expiresAt" > $3::timestamptz
-      and (t."revokedAt" is null or t."revokedAt" > $2::timestamptz)
+      and (t."revokedAt" is null
+        or least(t."revokedAt", (t."successor"->>'rotatedAt')::timestamptz) > $2::timestamptz)
       and not exists (
         select from "sessionStoreToken" n
         where n."id" = (t."successor"->>'refreshToken')::uuid and n."revokedAt" is not null)
@@ -53,7 +58,7 @@ const rotate = (withLinks: boolean) => `with rotated as (
     ) v ("id", "expiry", "refreshToken")
     where r."successor"->>'refreshToken' = $5::text
   ), reused as (
-    update "sessionStore" s set "revokedAt" = $3, "updatedAt" = $3
+    update "sessionStore" s set "revokedAt" = $3
     from "sessionStoreToken" t
     where t."id" = $1::uuid and t."refreshToken" is null and t."expiresAt" > $3 and t."revokedAt" is not null
       and s."id" = t."session" and s."revokedAt" is null and not exists (select from rotated)

@@ -1,4 +1,5 @@
 import type { Changes, SessionData } from "../commit.js";
+import { cookieEnd, holdOffer } from "./cookie-hold.js";
 import { checksumOf } from "./create-session.js";
 import { type Database, statement } from "./database.js";
 
@@ -31,6 +32,9 @@ const mergeLinkedChanges = statement<CommittedSession>(
   `with link as (
     update "sessionBridgeLink" set "bookkeeping" = $7::jsonb, "expiresAt" = $8, "memberOrder" = $10::jsonb
     where "key" = $9
+    returning "offer"
+  ), held as (
+    ${holdOffer(cookieEnd("$8", "$6"))}
   ) ${mergeChanges.text}`,
 );
 

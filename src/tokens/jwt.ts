@@ -26,6 +26,10 @@ interface Kind {
 const access: Kind = { typ: "at+jwt", compasClaim: "compasSessionAccessToken" };
 const refresh: Kind = { typ: "rt+jwt", compasClaim: "compasSessionRefreshToken" };
 
+// @compas/store leaves the payload of any other type unparsed (jws 4.0.0, `decode`), so that what the type
+// says of a token's kind is said by Compas's claim instead.
+const compasTyp = "JWT";
+
 export interface TokenFormat {
   readonly keys: readonly RingKey[];
   readonly issuer: string | undefined;
@@ -57,8 +61,9 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     const [signer] = keys;
     if (signer?.signKey === undefined) throw new Error("the first signing key is not private");
     const claims = compas ? { sid: sessionId, [kind.compasClaim]: tokenId } : { sid: sessionId };
+    const typ = compas ? compasTyp : kind.typ;
     const jwt = new SignJWT(claims)
-      .setProtectedHeader({ alg: signer.alg, kid: signer.kid, typ: kind.typ })
+      .setProtectedHeader({ alg: signer.alg, kid: signer.kid, typ })
       .setJti(tokenId)
       .setIssuedAt(issuedAt)
       .setExpirationTime(expiresAt);
@@ -81,16 +86,16 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
 
   async function verify(kind: Kind, token: string, now: Date): Promise<string | undefined> {
     const header = readHeader(token);
-    if (header === undefined) return undefined;
-    const own = header.typ === kind.typ;
-    if (!own && !(compas && header.typ === "JWT" && header.kid === undefined)) return undefined;
+    const origin = header && originOf(header, kind);
+    if (header === undefined || origin === undefined) return undefined;
+    const own = origin !== "compas";
+    if (!own && !compas) return undefined;
     const candidates = own
       ? keys.filter(({ kid }) => kid === header.kid)
       : keys.filter(({ alg }) => alg === "HS256");
     for (const key of candidates) {
       try {
-        const payload: JWTPayload = await verifyWith(key, token, now, own);
-        const tokenId = own ? payload.jti : payload[kind.compasClaim];
+        const tokenId = tokenIdIn(await verifyWith(key, token, now, own), kind, origin);
         return typeof tokenId === "string" && uuid.test(tokenId) ? tokenId : undefined;
       } catch (error) {
         if (!(error instanceof errors.JOSEError)) throw error;
@@ -117,6 +122,22 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     verifyAccessToken: (token, now) => verify(access, token, now),
     verifyRefreshToken: (token, now) => verify(refresh, token, now),
   };
+}
+
+/** Who issued a token: we, we for Compas to read as well, or Compas, whose only key needs no name. */
+type Origin = "typed" | "shared" | "compas";
+
+function originOf({ typ, kid }: ProtectedHeaderParameters, kind: Kind): Origin | undefined {
+  if (typ === kind.typ) return "typed";
+  if (typ !== compasTyp) return undefined;
+  return kid === undefined ? "compas" : "shared";
+}
+
+// A shared token is good whatever `compas` says by now: turning it off logs nobody out.
+function tokenIdIn(payload: JWTPayload, kind: Kind, origin: Origin): unknown {
+  if (origin === "typed") return payload.jti;
+  const claimed = payload[kind.compasClaim];
+  return origin === "compas" || claimed === payload.jti ? claimed : undefined;
 }
 
 // Longer than any token of ours; keeps an attacker from having us decode megabytes.

@@ -41,7 +41,10 @@ const algorithms = {
   EdDSA: { name: "Ed25519" },
 } as const;
 
-/** Checks a key and imports it. Throws an Error that says what is wrong, without showing the key. */
+/**
+ * Checks a key and imports it. Throws an Error that says what is wrong, without showing the key: a
+ * RangeError when it is too short.
+ */
 export function importSigningKey({ kid, alg, key }: SigningKey): RingKey {
   return alg === "HS256" ? importSecret(kid, key) : importPair(kid, alg, key);
 }
@@ -50,7 +53,7 @@ function importSecret(kid: string, key: SigningKey["key"]): RingKey {
   const secret = secretBytes(key);
   if (secret === undefined) throw new Error("must be a string or bytes for HS256");
   if (secret.length < minimumSecretBytes) {
-    throw new Error(
+    throw new RangeError(
       `must have at least ${minimumSecretBytes} bytes for HS256, has ${secret.length}`,
     );
   }

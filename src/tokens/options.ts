@@ -24,7 +24,10 @@ export interface TokenOptions {
   issuer?: string;
   /** The `aud` claim, written and required. */
   audience?: string;
-  /** Issue tokens that `@compas/store` accepts and accept the tokens it issues (HS256 only). */
+  /**
+   * Issue tokens that `@compas/store` accepts and accept the tokens it issues (HS256 only), and tell its
+   * queue of a refresh token that was reused. Default false.
+   */
   compas?: boolean;
 }
 
@@ -85,6 +88,10 @@ export function readTokenOptions(
   };
 }
 
+const longerCompasKey =
+  "@compas/store takes shorter ones, but only one: make a key with npx koa-session-bridge keygen and give " +
+  "@compas/store the same as signingKey, which ends the sessions of the tokens that it has signed so far";
+
 function readSigningKeys(
   reader: OptionsReader,
   path: string,
@@ -123,7 +130,9 @@ function readSigningKeys(
       }
       return [ringKey];
     } catch (error) {
-      reader.problem(`${at}.key`, (error as Error).message);
+      const { message } = error as Error;
+      const isShort = compas && error instanceof RangeError;
+      reader.problem(`${at}.key`, isShort ? `${message}; ${longerCompasKey}` : message);
       return [];
     }
   });

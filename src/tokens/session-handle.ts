@@ -9,6 +9,8 @@ import type { TokenStore } from "./token-store.js";
 
 /** What the bridge wants to know of the token path. */
 export interface TokenPathHooks {
+  /** `ctx.session` stands, and the handler has not run yet. */
+  opened(ctx: Context, session: SessionHandle): void;
   /** The session is being committed, with `data` as its request left it. */
   committing(
     ctx: Context,
@@ -29,6 +31,13 @@ export class SessionHandle implements SessionOwner {
   readonly #ctx: Context;
   readonly #hooks: TokenPathHooks | undefined;
   readonly defaultMaxAgeInSeconds: number;
+  keepsUnderscored = false;
+  /** A session without members is removed, not stored. */
+  isRemovedWhenEmpty = false;
+  /** The data moves to a new session when it is committed. */
+  isMovedAtCommit = false;
+  /** False: nothing is committed. True: stored whether changed or not. */
+  isSaved: boolean | null = null;
   #row: SessionRow | undefined;
   #base: SessionData = {};
   #session: Session | false | undefined;
@@ -98,16 +107,21 @@ export class SessionHandle implements SessionOwner {
 
   /** Brings the store up to date with the session object. */
   async commit({ save = false, regenerate = false, handlerFailed = false } = {}): Promise<void> {
-    if (this.#session === undefined) return;
-    if (this.#session === false) return this.#remove();
+    if (this.#session === undefined || this.isSaved === false) return;
+    if (this.#session === false || this.#isEmptied(this.#session)) return this.#remove();
     if (this.#row === undefined) {
       // Without its response the client would never get the tokens of a new session.
-      const worthwhile = save || this.#session.populated || this.#maxAgeChanged;
+      const isSaved = save || this.isSaved === true;
+      const worthwhile = isSaved || this.#session.populated || this.#maxAgeChanged;
       if (worthwhile && !handlerFailed) await this.#create(this.#session);
       return;
     }
-    if (regenerate) return this.#regenerate(this.#session);
-    await this.#update(this.#row, this.#session, save);
+    if (regenerate || this.isMovedAtCommit) return this.#regenerate(this.#session);
+    await this.#update(this.#row, this.#session, save || this.isSaved === true);
+  }
+
+  #isEmptied(session: Session): boolean {
+    return this.isRemovedWhenEmpty && !session.populated && Object.keys(this.#base).length > 0;
   }
 
   /** The pair that is still to be handed out, if any; asked for once. */
@@ -153,6 +167,7 @@ export class SessionHandle implements SessionOwner {
 
   async #regenerate(session: Session): Promise<void> {
     const row = this.#row;
+    this.isMovedAtCommit = false;
     // The new one first: a store that fails in between has logged nobody out.
     await this.#create(session);
     if (row !== undefined) await this.#end(row);

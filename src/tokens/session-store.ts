@@ -147,12 +147,19 @@ export function refresher(
   events: Pick<Events<TokenEvents>, "emit">,
   onRotation?: (rotation: Rotation) => Promise<void>,
 ): Refresh {
+  // The session has ended already: the refusal does not depend on who is told.
+  const report = (sessionId: string) =>
+    store.reportLeak(sessionId).catch((error: unknown) => {
+      events.emit("error", error as Error);
+    });
+
   return async (refreshToken) => {
     const rotation = await store.rotate(refreshToken);
     if (rotation === undefined) return undefined;
     await onRotation?.(rotation);
     const { outcome, sessionId, tokens } = rotation;
     events.emit(outcome === "reused" ? "session:leaked" : "refreshed", { sessionId });
+    if (outcome === "reused") await report(sessionId);
     return tokens ?? undefined;
   };
 }

@@ -38,6 +38,8 @@ export interface SessionOwner {
   readonly externalKey: string | undefined;
   maxAgeInSeconds: number | null;
   readonly defaultMaxAgeInSeconds: number;
+  /** Members that start with an underscore are data as well, as in most libraries but koa-session. */
+  readonly keepsUnderscored: boolean;
   commit(options: { save?: boolean; regenerate?: boolean }): Promise<void>;
 }
 
@@ -108,7 +110,8 @@ class TokenSession {
   toJSON(): SessionData {
     return Object.fromEntries(
       Object.entries(this).filter(
-        ([name, value]) => !name.startsWith("_") && typeof value !== "function",
+        ([name, value]) =>
+          (this.#owner.keepsUnderscored || !name.startsWith("_")) && typeof value !== "function",
       ),
     );
   }

@@ -74,6 +74,7 @@ export function createTokenPath(
         configurable: true,
         enumerable: true,
       });
+      hooks?.opened(ctx, handle);
       try {
         await next();
       } catch (error) {

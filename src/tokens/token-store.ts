@@ -4,6 +4,7 @@ import { insertSession } from "../store/create-session.js";
 import type { Database } from "../store/database.js";
 import { sessionReader, type SessionRow } from "../store/read-sessions.js";
 import { readRefreshedSession } from "../store/read-refreshed-session.js";
+import { reportLeakedSession } from "../store/report-leaked-session.js";
 import { type Rotation, rotateRefreshToken } from "../store/rotate-tokens.js";
 import { insertTokenPair, type PairRecord } from "../store/token-pair.js";
 import { createTokenCodec, type TokenCodec, type TokenPair } from "./jwt.js";
@@ -29,6 +30,8 @@ export interface TokenStore {
   ): Promise<TokenPair | undefined>;
   /** Rotates a valid refresh token. */
   rotate(refreshToken: string): Promise<(Rotation & { tokens: TokenPair | null }) | undefined>;
+  /** With `compas`: queues Compas's report of a session that ended by reuse. */
+  reportLeak(sessionId: string): Promise<void>;
   /** Ids and times for a new pair of this session. */
   readonly newPair: (
     sessionId: string,
@@ -122,6 +125,10 @@ export function createTokenStore(
       if (rotation === undefined) return undefined;
       const { sessionId, pair } = rotation;
       return { ...rotation, tokens: pair && (await codec.signPair(sessionId, pair)) };
+    },
+
+    async reportLeak(sessionId) {
+      if (options.compas) await reportLeakedSession(db, sessionId);
     },
   };
 }

@@ -45,8 +45,8 @@ export interface AppOptions {
   above?: (ctx: Context & { session: any }, next: Next) => Promise<void>;
   /** Other versions than the ones of this run. */
   versions?: { Koa: typeof Koa; session: KoaSession };
-  /** `app.keys`. */
-  keys?: string[];
+  /** `app.keys`; null leaves them as they are. */
+  keys?: string[] | null;
 }
 
 /** What the applications under test do; each answers with the session after it. */
@@ -104,7 +104,7 @@ export async function startBridgedApp(
   const { config = { store: new MapStore() }, handlers: more, above, ...others } = options;
   const { versions = { Koa, session }, keys = cookieKeys, ...rest } = others;
   const app = new versions.Koa();
-  app.keys = keys;
+  if (keys !== null) app.keys = keys;
   const errors: Error[] = [];
   app.on("error", (error: Error) => errors.push(error));
   if (above !== undefined) app.use(above as never);
@@ -138,14 +138,15 @@ export async function startPlainApp(
   { versions = { Koa, session }, keys = cookieKeys }: Pick<AppOptions, "versions" | "keys"> = {},
 ): Promise<Pick<RunningApp, "app" | "url" | "browser" | "close">> {
   const app = new versions.Koa();
-  app.keys = keys;
+  if (keys !== null) app.keys = keys;
   app.on("error", () => undefined);
   app.use(versions.session({ ...config }, app));
   app.use(handle(more));
   return { ...(await listen(app)), app };
 }
 
-async function listen(app: { listen(port: number, host: string): Server }) {
+/** Serves an application on a free port of 127.0.0.1. */
+export async function listen(app: { listen(port: number, host: string): Server }) {
   const server = app.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

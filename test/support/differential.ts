@@ -123,7 +123,8 @@ export async function send(browser: Browser, step: Step, read: ReadValue): Promi
   return seenIn(await browser.get(`/operate?do=${query}`), read);
 }
 
-function seenIn({ status, body, setCookie }: BrowserResponse, read: ReadValue): Seen {
+/** The part of a response that is compared. */
+export function seenIn({ status, body, setCookie }: BrowserResponse, read: ReadValue): Seen {
   return {
     status,
     body: body as unknown,

@@ -1,19 +1,43 @@
 import { readdirSync, readFileSync } from "node:fs";
-import type { Handler } from "./app.js";
 import { MapStore } from "./app.js";
-import { type KoaSession, koaSessionOf, type KoaSessionVersion } from "./versions.js";
+import type { Browser } from "./client.js";
 
-/** Sessions of a published koa-session as its cookies and store held them, and its answers to probes. */
+/** Sessions of a published package as its cookies and store held them, and its answers to probes. */
 export interface Recording {
   readonly name: string;
+  readonly kind:
+    | "koa-session"
+    | "koa-session-minimal"
+    | "koa-generic-session"
+    | "compas-legacy"
+    | "express-session"
+    | "cookie-session";
   readonly versions: Readonly<Record<string, string>>;
+  /** Where the data is: in an old store, or in the cookie. */
+  readonly storage: "external" | "cookie";
   readonly signed: boolean;
   readonly keys: string[];
   readonly cookieName: string;
   readonly options: Readonly<Record<string, unknown>>;
-  readonly sessions: Readonly<Record<string, { cookieHeader: string; expected: object }>>;
-  readonly store: { entries: Readonly<Record<string, { value: unknown }>> } | null;
+  readonly sessions: Readonly<Record<string, RecordedSession>>;
+  readonly store: {
+    readonly kind: "map" | "postgres";
+    readonly entries: Readonly<Record<string, StoredEntry>>;
+  } | null;
   readonly probes: Readonly<Record<string, Probe>>;
+}
+
+export interface RecordedSession {
+  readonly cookieHeader: string;
+  readonly expected: object;
+  readonly storeKey?: string;
+}
+
+export interface StoredEntry {
+  readonly value: unknown;
+  /** Of a row in PostgreSQL. */
+  readonly expire?: string;
+  readonly expires?: string;
 }
 
 export interface Probe {
@@ -24,19 +48,14 @@ export interface Probe {
 
 const folder = new URL("../fixtures/", import.meta.url);
 
-export const recordings = readdirSync(folder)
-  .filter((file) => file.startsWith("koa-session-") && !file.includes("minimal"))
-  .map((file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Recording);
-
-/** The major version of koa-session that a recording was made with. */
-export function sessionOf({ versions }: Recording): KoaSession {
-  return koaSessionOf(versions["koa-session"]!.slice(0, 1) as KoaSessionVersion);
-}
+export const recordings = readdirSync(folder).map(
+  (file) => JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Recording,
+);
 
 // What the probes say that the store gives.
 const probedValues: Record<string, unknown> = {
   "k-string": "a string",
-  "k-number": 42,
+  "k-number": 5,
   "k-array": [1],
   "k-expired": { userId: "x", _expire: 1_000, _maxAge: 1_000 },
   "k-noexpire": { userId: "x" },
@@ -52,10 +71,15 @@ export class RecordedStore extends MapStore {
 
   constructor({ store }: Recording) {
     super();
-    for (const [key, { value }] of Object.entries(store?.entries ?? {})) {
+    // The rows of a table are put there by themselves.
+    const entries = store?.kind === "map" ? store.entries : {};
+    for (const [key, { value }] of Object.entries(entries)) {
       this.entries.set(key, value);
     }
-    for (const [key, value] of Object.entries(probedValues)) this.entries.set(key, value);
+    for (const [key, value] of Object.entries(probedValues)) {
+      // koa-session has no prefix; the others have this one.
+      for (const prefix of ["", "koa:sess:"]) this.entries.set(`${prefix}${key}`, value);
+    }
   }
 
   override async get(key: string): Promise<unknown> {
@@ -64,19 +88,11 @@ export class RecordedStore extends MapStore {
   }
 }
 
-/** The configuration of koa-session that a recording was made with. */
-export function configOf(recording: Recording, store: MapStore): object {
-  const { store: hasStore, ...options } = recording.options;
-  return hasStore === true ? { ...options, store } : options;
+/** Gives a browser the cookies of a recorded request. */
+export function takeCookies(browser: Browser, header: string | null): Browser {
+  for (const pair of header?.split("; ") ?? []) {
+    const name = pair.slice(0, pair.indexOf("="));
+    browser.cookies.set(name, pair.slice(name.length + 1));
+  }
+  return browser;
 }
-
-/** The handlers of the recorded application. */
-export const recordedHandlers: Record<string, Handler> = {
-  "/whoami": (ctx) => {
-    ctx.body = { isNew: ctx.session.isNew as unknown, session: ctx.session as unknown };
-  },
-  "/count": (ctx) => {
-    ctx.session.count = ((ctx.session.count as number | undefined) ?? 0) + 1;
-    ctx.body = { count: ctx.session.count as number };
-  },
-};

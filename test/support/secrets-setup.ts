@@ -4,6 +4,7 @@ import { format, inspect } from "node:util";
 import { afterAll } from "vitest";
 import { Events } from "../../src/events.js";
 import { cookieKeys, MapStore, signingKeys } from "./app.js";
+import { PgLegacyStore } from "./pg-legacy-store.js";
 import { expectNoLeaks, secrets } from "./secrets.js";
 import { Koa } from "./versions.js";
 
@@ -82,14 +83,18 @@ function noteCookie(pair: string): void {
   if (separator > 0) secrets.noteCookie(pair.slice(0, separator), pair.slice(separator + 1));
 }
 
-const stores = MapStore.prototype as {
-  set: (this: MapStore, key: string, value: unknown) => Promise<void>;
-};
-const { set } = stores;
-stores.set = function (key, value) {
-  secrets.note("legacy key", key);
-  return set.call(this, key, value);
-};
+watchStore(MapStore.prototype);
+watchStore(PgLegacyStore.prototype);
+
+function watchStore(prototype: {
+  set: (this: never, key: string, value: unknown) => Promise<void>;
+}): void {
+  const { set } = prototype;
+  prototype.set = function (key, value) {
+    secrets.note("legacy key", key);
+    return set.call(this, key, value);
+  };
+}
 
 // Hooks end in reverse order: this is the file's last.
 afterAll(() => {

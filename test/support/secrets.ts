@@ -21,9 +21,11 @@ export class SecretWatch {
     }
   }
 
-  /** A cookie's value; of a data cookie also the id that the bridge keeps in it. */
+  /** A cookie's value; also the id in it, with a signature or beside the data. */
   noteCookie(name: string, value: string): void {
     this.note(name.endsWith(".sig") ? "cookie signature" : "cookie value", value);
+    const sid = /^s%3A([\w-]+)\./.exec(value)?.[1] ?? /^([^~]+)~[\w-]+$/.exec(value)?.[1];
+    if (sid !== undefined) this.note("legacy key", sid);
     const id = /"_bridge":"([^"]+)"/.exec(Buffer.from(value, "base64").toString("utf8"))?.[1];
     if (id !== undefined) this.note("legacy key", id);
   }

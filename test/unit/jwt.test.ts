@@ -1,11 +1,18 @@
 import { generateKeyPairSync } from "node:crypto";
-import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from "jose";
+import { decodeJwt, decodeProtectedHeader, UnsecuredJWT } from "jose";
 import { describe, expect, test } from "vitest";
-import { createTokenCodec, type TokenFormat } from "../../src/tokens/jwt.js";
 import { importSigningKey } from "../../src/tokens/keys.js";
+import {
+  at,
+  codecOf,
+  forge,
+  hs256,
+  issuedAt,
+  pair,
+  secret,
+  sessionId,
+} from "../support/token-codec.js";
 
-const secret = "a secret of at least thirty-two bytes";
-const hs256 = importSigningKey({ kid: "hs", alg: "HS256", key: secret });
 const esKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const es256 = importSigningKey({ kid: "es", alg: "ES256", key: esKey.privateKey });
 const edDsa = importSigningKey({
@@ -13,25 +20,6 @@ const edDsa = importSigningKey({
   alg: "EdDSA",
   key: generateKeyPairSync("ed25519").privateKey,
 });
-const codecOf = (format: Partial<TokenFormat> = {}) =>
-  createTokenCodec({
-    keys: [hs256],
-    issuer: undefined,
-    audience: undefined,
-    compas: false,
-    ...format,
-  });
-
-const sessionId = "00000000-0000-4000-8000-000000000001";
-const issuedAt = 1_800_000_000;
-const pair = {
-  accessToken: "00000000-0000-4000-8000-00000000000a",
-  refreshToken: "00000000-0000-4000-8000-00000000000b",
-  issuedAt,
-  accessTokenExpiresAt: issuedAt + 900,
-  refreshTokenExpiresAt: issuedAt + 3600,
-};
-const at = (seconds: number) => new Date((issuedAt + seconds) * 1000);
 
 describe("a pair", () => {
   test("identifies rows and carries no session data", async () => {
@@ -143,35 +131,3 @@ describe("is not valid:", () => {
     expect(await codecOf().verifyAccessToken(await forge(key), at(0))).toBe(pair.accessToken);
   });
 });
-
-describe("with compas", () => {
-  const compas = codecOf({ compas: true });
-  const key = new TextEncoder().encode(secret);
-
-  test("tokens carry the claims that @compas/store reads", async () => {
-    const { accessToken, refreshToken } = await compas.signPair(sessionId, pair);
-    expect(decodeJwt(accessToken)["compasSessionAccessToken"]).toBe(pair.accessToken);
-    expect(decodeJwt(refreshToken)["compasSessionRefreshToken"]).toBe(pair.refreshToken);
-    expect(decodeProtectedHeader(accessToken).alg).toBe("HS256");
-  });
-
-  test("tokens that @compas/store made are accepted, each in its place", async () => {
-    const header = { typ: "JWT", kid: undefined };
-    const accessClaims = { jti: undefined, compasSessionAccessToken: pair.accessToken };
-    const refreshClaims = { jti: undefined, compasSessionRefreshToken: pair.refreshToken };
-    const access = await forge(key, header, accessClaims);
-    const refresh = await forge(key, header, refreshClaims);
-    expect(await compas.verifyAccessToken(access, at(0))).toBe(pair.accessToken);
-    expect(await compas.verifyRefreshToken(refresh, at(0))).toBe(pair.refreshToken);
-    expect(await compas.verifyAccessToken(refresh, at(0))).toBeUndefined();
-    expect(await compas.verifyRefreshToken(access, at(0))).toBeUndefined();
-    expect(await codecOf().verifyAccessToken(access, at(0))).toBeUndefined();
-    expect(await compas.verifyAccessToken(access, at(1000))).toBeUndefined();
-  });
-});
-
-function forge(key: Uint8Array, header: object = {}, claims: object = {}): Promise<string> {
-  return new SignJWT({ jti: pair.accessToken, iat: issuedAt, exp: issuedAt + 900, ...claims })
-    .setProtectedHeader({ alg: "HS256", kid: "hs", typ: "at+jwt", ...header })
-    .sign(key, "crit" in header ? { crit: { x: true } } : {});
-}

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { afterEach, beforeEach, describe, expect, inject, test } from "vitest";
 import { createSessionStore, migrate, migrations } from "../../src/tokens/index.js";
+import { compasTables } from "../support/compas-tables.js";
 import { databaseUrl, withAdmin } from "../support/template-database.js";
 
 // An empty database, which the tests' template is not.
@@ -87,32 +88,8 @@ test("a failure changes nothing, and leaves the pool usable", async () => {
 });
 
 describe("on the tables of a Compas application", () => {
-  // As @compas/store makes them, with the function of PostgreSQL itself in place of the extension's.
   beforeEach(async () => {
-    await pool.query(`
-      create table "sessionStore" (
-        "id" uuid primary key not null default gen_random_uuid(),
-        "checksum" varchar not null,
-        "data" jsonb not null,
-        "revokedAt" timestamptz null,
-        "createdAt" timestamptz not null default now(),
-        "updatedAt" timestamptz not null default now()
-      );
-      create index "sessionStoreDatesIdx" on "sessionStore" ("createdAt", "updatedAt");
-      create table "sessionStoreToken" (
-        "id" uuid primary key not null default gen_random_uuid(),
-        "session" uuid not null,
-        "expiresAt" timestamptz not null,
-        "refreshToken" uuid null,
-        "revokedAt" timestamptz null,
-        "createdAt" timestamptz not null,
-        constraint "sessionStoreTokenSessionFk" foreign key ("session")
-          references "sessionStore" ("id") on delete cascade,
-        constraint "sessionStoreTokenRefreshTokenFk" foreign key ("refreshToken")
-          references "sessionStoreToken" ("id") on delete cascade
-      );
-      create index "sessionStoreTokenSessionIdx" on "sessionStoreToken" ("session");
-      create index "sessionStoreTokenRefreshTokenIdx" on "sessionStoreToken" ("refreshToken");
+    await pool.query(`${compasTables.sessionStore}
       insert into "sessionStore" ("id", "checksum", "data")
         values ('00000000-0000-4000-8000-000000000001', 'of-compas', '{"userId": "user-1"}');
     `);

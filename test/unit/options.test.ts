@@ -121,6 +121,13 @@ const misuses: Record<string, [options: unknown, problem: RegExp]> = {
     { ...valid(), tokens: { signingKeys: [{ kid: "a", alg: "HS256", key: "a".repeat(31) }] } },
     /^tokens\.signingKeys\[0\]\.key: must have at least 32 bytes for HS256, has 31$/,
   ],
+  "a short key that @compas/store would take": [
+    {
+      ...valid(),
+      tokens: { compas: true, signingKeys: [{ kid: "a", alg: "HS256", key: "a".repeat(20) }] },
+    },
+    /^tokens\.signingKeys\[0\]\.key: must have at least 32 bytes for HS256, has 20; .*npx koa-session-bridge keygen.* as signingKey, which ends/,
+  ],
   "a refresh token that lives shorter than the access token": [
     { ...valid(), tokens: { signingKeys, refreshTokenMaxAgeInSeconds: 60 } },
     /^tokens\.refreshTokenMaxAgeInSeconds: must not be shorter than accessTokenMaxAgeInSeconds/,

@@ -9,6 +9,7 @@ function ownerOf(overrides: Partial<SessionOwner> = {}) {
     externalKey: "the-id",
     maxAgeInSeconds: null as number | null,
     defaultMaxAgeInSeconds: 3600,
+    keepsUnderscored: false,
     commit: async (options: object) => {
       commits.push(options);
     },

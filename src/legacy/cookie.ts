@@ -1,0 +1,31 @@
+import type { Context } from "koa";
+
+/** What signs and verifies cookies: a Keygrip. */
+export interface CookieKeys {
+  sign(data: string): string;
+  verify(data: string, digest: string): boolean;
+}
+
+/** A cookie's value as it was sent, read without a look at its signature; undefined when empty. */
+export function cookieOf(ctx: Context, name: string): string | undefined {
+  return ctx.cookies.get(name, { signed: false }) || undefined;
+}
+
+/**
+ * The cookie's value if the signature beside it holds. Unlike `ctx.cookies.get`, which clears and
+ * re-issues signatures, it only looks.
+ */
+export function verifiedCookie(
+  ctx: Context,
+  name: string,
+  keys: CookieKeys | undefined = (ctx.cookies as { keys?: CookieKeys }).keys,
+): string | undefined {
+  const value = cookieOf(ctx, name);
+  const signature = cookieOf(ctx, `${name}.sig`);
+  if (value === undefined || signature === undefined) return undefined;
+  return keys?.verify(`${name}=${value}`, signature) === true ? value : undefined;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

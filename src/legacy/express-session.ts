@@ -1,0 +1,123 @@
+import type { Context } from "koa";
+import { cookieOf, isObject } from "./cookie.js";
+import {
+  type ExpressSessionOptions,
+  expiryOf,
+  readExpressOptions,
+  renewedSession,
+  storableSession,
+  verifiedId,
+} from "./express-session-format.js";
+import { commitCarried, readOnlyMiddleware, type ReadOnlySystem } from "./read-only.js";
+import type { BridgingStore, LegacySource, LegacyValue } from "./source.js";
+
+type Callback = (error?: Error | null, result?: unknown) => void;
+
+/**
+ * Sessions of express-session 1, for an application that has moved to Koa. Its cookie is read and
+ * cleared, never written: a new session gets tokens.
+ *
+ * @param options the options object that express-session was given
+ * @throws TypeError that lists every invalid option
+ */
+export function expressSession(options: ExpressSessionOptions): LegacySource {
+  const { secrets, store, name, cookie, table } = readExpressOptions(options);
+  const ids = new WeakMap<Context, string | undefined>();
+
+  const read = (id: string) =>
+    call((callback) => store.get(id, callback)).catch((error: unknown) => {
+      // express-session takes a file that is not there for a session that is not there.
+      if ((error as { code?: unknown }).code === "ENOENT") return undefined;
+      throw error;
+    });
+  const write = async (id: string, value: unknown) => {
+    await call((callback) => store.set(id, storableSession(value) as never, callback));
+  };
+  const destroy = async (id: string) => {
+    await call((callback) => store.destroy(id, callback));
+  };
+  const join = ({ data, bookkeeping }: LegacyValue) => ({ ...bookkeeping, ...data });
+
+  // express-session lets a session live on that is used, and has its store know.
+  function touch(id: string, value: unknown, bridging: BridgingStore): void {
+    const renewed = renewedSession(value);
+    bridging.later(async () => {
+      if (renewed !== undefined) {
+        await bridging.set(
+          id,
+          renewed,
+          (_, next) => write(id, next),
+          () => destroy(id),
+        );
+      } else if (expiryOf(value) === undefined && store.touch !== undefined) {
+        // As with express-session, no request fails for it.
+        const touched = call((callback) =>
+          store.touch?.(id, storableSession(value) as never, callback),
+        );
+        await touched.catch(() => undefined);
+      }
+    });
+  }
+
+  const system: ReadOnlySystem = {
+    readKey(ctx) {
+      if (!ids.has(ctx)) ids.set(ctx, verifiedId(cookieOf(ctx, name), secrets));
+      const key = ids.get(ctx);
+      return key === undefined ? undefined : { key };
+    },
+    clear(ctx) {
+      const { isSecure, ...place } = cookie;
+      ctx.cookies.set(name, null, { ...place, secure: isSecure && ctx.secure, signed: false });
+    },
+    split(value) {
+      const { cookie, ...data } = isObject(value) ? value : {};
+      return { data, bookkeeping: cookie === undefined ? {} : { cookie } };
+    },
+    join,
+    read: (_ctx, id) => read(id),
+    write,
+    destroy,
+    touch,
+  };
+  const { readKey, clear, split } = system;
+
+  return {
+    name: `express-session:${name}`,
+    cookieNames: [name],
+    oldStore: {
+      get: read,
+      set: (id, value) => write(id, join(value)),
+      destroy,
+      ...(table && { table }),
+    },
+    isTrusted: true,
+    isReadOnly: true,
+    isExpiredByStore: true,
+    isPresented: (ctx) => cookieOf(ctx, name) !== undefined,
+    readKey,
+    clear,
+    split,
+    join,
+    commit: commitCarried,
+    expiresAt: (bookkeeping) => expiryOf(bookkeeping) ?? null,
+    ownMaxAgeInSeconds({ cookie: stored }) {
+      const own = isObject(stored) ? stored["originalMaxAge"] : undefined;
+      const { maxAge } = options.cookie ?? {};
+      const isOwn = typeof own === "number" && own > 0 && typeof maxAge === "number";
+      return isOwn && own !== maxAge ? Math.ceil(own / 1000) : null;
+    },
+    install: (_app, bridging) => readOnlyMiddleware(system, bridging),
+    extendTokenPath(_ctx, session) {
+      session.keepsUnderscored = true;
+    },
+  };
+}
+
+function call(run: (callback: Callback) => unknown): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    run((error, result) => {
+      if (error) reject(error);
+      else resolve(result);
+    });
+  });
+}

@@ -1,0 +1,61 @@
+import type { Context } from "koa";
+import type { Session } from "../tokens/session.js";
+import type { SessionHandle } from "../tokens/session-handle.js";
+import { isObject } from "./cookie.js";
+
+/** What koa-generic-session puts on `ctx`, for a request with a bearer token. */
+export function extendTokenPath(
+  ctx: Context,
+  handle: SessionHandle,
+  { cookie, isDeferred }: { cookie: object; isDeferred: boolean },
+): void {
+  handle.keepsUnderscored = true;
+
+  const read = () => withCookie(handle.get(), cookie);
+  const replace = (value: unknown) => {
+    if (!isObject(value)) handle.set(value ?? null);
+    else handle.set(withoutCookie(value));
+  };
+  Object.defineProperties(ctx, {
+    session: {
+      get: () => (isDeferred ? Promise.resolve(read()) : read()),
+      set: replace,
+      configurable: true,
+      enumerable: true,
+    },
+    sessionId: { get: () => handle.externalKey, configurable: true, enumerable: true },
+    sessionSave: {
+      get: () => handle.isSaved,
+      set: (isSaved: boolean | null) => {
+        handle.isSaved = isSaved;
+      },
+      configurable: true,
+    },
+    saveSession: { value: () => handle.commit(), configurable: true },
+    regenerateSession: {
+      value: async () => {
+        handle.set({});
+        await handle.commit({ regenerate: true });
+        return read();
+      },
+      configurable: true,
+    },
+  });
+}
+
+// Handlers set the lifetime of a session by its cookie. No data: it is neither stored nor listed.
+function withCookie(session: Session | null, cookie: object): Session | null {
+  if (session === null || Object.hasOwn(session, "cookie")) return session;
+  const value = Object.defineProperty({ ...cookie }, "maxAge", {
+    get: () => session.maxAge,
+    set: (milliseconds: number | null) => {
+      session.maxAge = milliseconds;
+    },
+    enumerable: true,
+  });
+  return Object.defineProperty(session, "cookie", { value, writable: true, configurable: true });
+}
+
+function withoutCookie({ cookie: _, ...data }: Record<string, unknown>): object {
+  return data;
+}
