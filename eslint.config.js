@@ -48,6 +48,23 @@ export default defineConfig(
     },
   },
   {
+    files: ["src/legacy/*.ts"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              regex: "/sources/",
+              message:
+                "What all old systems share knows none of them: change the contract in source.ts.",
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ["src/tokens/**", "src/store/**"],
     rules: {
       "no-restricted-imports": ["error", newPathOnly],

@@ -105,14 +105,21 @@ function readSources(reader: OptionsReader, value: unknown): LegacySource[] {
   return list.filter((source, index): source is LegacySource => {
     const path = Array.isArray(value) ? `legacy[${index}]` : "legacy";
     if (!isSource(source)) {
-      reader.problem(path, `must be made by koaSession(session, CONFIG), got ${describe(source)}`);
+      reader.problem(
+        path,
+        `must be made by koaSession, koaSessionMinimal, koaGenericSession, compasSession, expressSession or cookieSession, got ${describe(source)}`,
+      );
       return false;
     }
-    for (const name of source.cookieNames) {
-      const other = taken.get(name);
-      if (other === undefined) taken.set(name, path);
-      else reader.problem(path, `has the same cookie ${name} as ${other}`);
+    const cookies = source.cookieNames.map((name) => `cookie ${name}`);
+    // By its name a link knows its source. An application may keep ids elsewhere than in cookies.
+    const name = `name ${source.name}`;
+    const clashing = cookies.filter((mark) => taken.has(mark));
+    if (clashing.length === 0 && taken.has(name)) clashing.push(name);
+    for (const mark of clashing) {
+      reader.problem(path, `has the same ${mark} as ${taken.get(mark)}`);
     }
+    for (const mark of [...cookies, name]) taken.set(mark, taken.get(mark) ?? path);
     return true;
   });
 }

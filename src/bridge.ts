@@ -5,7 +5,7 @@ import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.j
 import { type Credential, presentedSources, readCredential } from "./credential.js";
 import { type BridgeEvents, Events, type LegacyOutcome } from "./events.js";
 import { installSources } from "./legacy/install.js";
-import { createLegacyPath } from "./legacy/legacy-path.js";
+import { createLegacyPath, type InstalledSource } from "./legacy/legacy-path.js";
 import { LegacyRequest } from "./legacy/legacy-request.js";
 import type { LegacyEnvironment } from "./legacy/environment.js";
 import { createOffers } from "./legacy/offer.js";
@@ -150,7 +150,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     ctx: Context,
     next: Next,
     mode: Mode,
-    presented: readonly LegacySource[],
+    presented: readonly InstalledSource[],
     credential: Credential,
   ): Promise<void> {
     switch (credential.kind) {
@@ -162,30 +162,34 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
         count(ctx, presented[0], "redundant");
         return paths.tokens.run(ctx, next, credential);
       case "legacy":
-        return serveLegacy(ctx, next, mode, credential);
-      case "none": {
+        return serveLegacy(ctx, next, mode, presented, credential);
+      case "none":
         if (mode === "tokens") drop(ctx, presented);
-        const first = sources.find(({ isReadOnly }) => isReadOnly !== true);
-        if (mode === "tokens" || mode === "drain" || first === undefined) {
-          return paths.tokens.run(ctx, next, credential);
-        }
-        const request = new LegacyRequest(environment, ctx, mode, first);
-        await paths.legacy.run(request, first, next);
-        await offers.make(request);
-      }
+        return serveNew(ctx, next, mode);
     }
+  }
+
+  async function serveNew(ctx: Context, next: Next, mode: Mode): Promise<void> {
+    const first = sources.find(({ isReadOnly }) => isReadOnly !== true);
+    if (mode === "tokens" || mode === "drain" || first === undefined) {
+      return paths.tokens.run(ctx, next, noCredential);
+    }
+    const request = new LegacyRequest(environment, ctx, mode, first);
+    await paths.legacy.run(request, first, next);
+    await offers.make(request);
   }
 
   async function serveLegacy(
     ctx: Context,
     next: Next,
     mode: Mode,
+    presented: readonly InstalledSource[],
     credential: Credential & { kind: "legacy" },
   ): Promise<void> {
     const { source, request } = credential;
     if (credential.dead !== undefined && (mode === "drain" || source.isReadOnly === true)) {
       count(ctx, source, credential.dead);
-      return paths.tokens.run(ctx, next, noCredential);
+      return serveNew(ctx, next, mode);
     }
     try {
       await paths.legacy.run(request, source, next);
@@ -193,6 +197,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       const outcome = paths.legacy.outcomeOf(credential);
       count(ctx, source, outcome);
       if (outcome === "hit" && !ctx.headerSent) markDeprecated(ctx);
+      if (request.isLoggedOut) await paths.legacy.endOthers(request, presented);
     }
     await offers.make(request);
   }

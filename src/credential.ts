@@ -19,8 +19,9 @@ export function presentedSources(
 }
 
 /**
- * Finds the credential and looks it up: one statement. Of several cookies the first live one in the
- * order of the sources counts, else the first.
+ * Finds the credential and looks it up: one statement. Of several cookies the first that opens a session
+ * counts, in the order of the sources; to tell, the old store is read of each that is not linked. If none
+ * does, it is one whose system can answer it.
  *
  * @throws BridgeError `invalid-token` for a refused bearer token: never a fall back to the cookie
  */
@@ -33,12 +34,17 @@ export async function readCredential(
   const bearer = await paths.tokens.authenticate(ctx);
   if (bearer.kind !== "none") return bearer;
   if (mode === "tokens") return { kind: "none" };
-  let first: Credential | undefined;
+  let closed: (Credential & { kind: "legacy" }) | undefined;
   for (const source of presented) {
     const found = await paths.legacy.authenticate(ctx, mode, source);
-    const credential: Credential = { kind: "legacy", source, ...found };
-    if (found.dead === undefined) return credential;
-    first ??= credential;
+    const isReadOnly = source.isReadOnly === true;
+    const mustTell = isReadOnly || presented.length > 1;
+    const opens = found.dead === undefined && (!mustTell || (await paths.legacy.opens(found)));
+    if (opens) return { kind: "legacy", source, ...found };
+    if (closed !== undefined && (isReadOnly || closed.source.isReadOnly !== true)) continue;
+    // Of the others their own middleware tells.
+    const dead = found.dead ?? (isReadOnly ? "missed" : undefined);
+    closed = { kind: "legacy", source, request: found.request, dead };
   }
-  return first ?? { kind: "none" };
+  return closed ?? { kind: "none" };
 }

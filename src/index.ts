@@ -2,17 +2,17 @@ export { type KoaApplication, type SessionBridge, sessionBridge } from "./bridge
 export type { Deprecation, SessionBridgeOptions } from "./bridge-options.js";
 export { BridgeError, type BridgeErrorCode } from "./errors.js";
 export type { BridgeEvents, LegacyOutcome, TokenEvents } from "./events.js";
-export { compasSession } from "./legacy/compas-session.js";
-export { type CompasLegacyStore, compasLegacyStore } from "./legacy/compas-store.js";
-export { type CookieSessionOptions, cookieSession } from "./legacy/cookie-session.js";
-export { expressSession } from "./legacy/express-session.js";
+export { compasSession } from "./legacy/sources/compas-session.js";
+export { type CompasLegacyStore, compasLegacyStore } from "./legacy/sources/compas-store.js";
+export { type CookieSessionOptions, cookieSession } from "./legacy/sources/cookie-session.js";
+export { expressSession } from "./legacy/sources/express-session.js";
 export type {
   ExpressSessionOptions,
   ExpressSessionStore,
-} from "./legacy/express-session-format.js";
-export { koaGenericSession } from "./legacy/koa-generic-session.js";
-export { koaSession } from "./legacy/koa-session.js";
-export { koaSessionMinimal } from "./legacy/koa-session-minimal.js";
+} from "./legacy/sources/express-session-format.js";
+export { koaGenericSession } from "./legacy/sources/koa-generic-session.js";
+export { koaSession } from "./legacy/sources/koa-session.js";
+export { koaSessionMinimal } from "./legacy/sources/koa-session-minimal.js";
 export type { LegacySource } from "./legacy/source.js";
 export type { Mode, ModeOption } from "./mode.js";
 export type { MigrationStatus } from "./monitor/hits.js";

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { BridgeError } from "../errors.js";
 import type { LegacyRequest } from "./legacy-request.js";
+import { reachOld } from "./reach-old.js";
 import type { BridgingStore } from "./source.js";
 
 const requests = new AsyncLocalStorage<LegacyRequest>();
@@ -41,8 +41,9 @@ export const bridgingStore: BridgingStore = {
     const request = requests.getStore();
     const session = request?.knownSessionOf(key);
     const wasLinked = session?.sessionId !== undefined;
+    if (request !== undefined && session === request.presented) request.hasRemoved = true;
     await session?.end();
-    await request?.endDiverted();
+    await request?.endDiverted(key);
     try {
       await reachOld(() => destroyOld(request?.ctx));
     } catch (error) {
@@ -50,6 +51,14 @@ export const bridgingStore: BridgingStore = {
       if (!wasLinked) throw error;
       request?.tell(error as Error);
     }
+  },
+
+  async touch(key, value, touchOld) {
+    const request = requests.getStore();
+    // A draining session is never renewed.
+    if (request?.mode === "drain") return;
+    await request?.knownSessionOf(key)?.prolong(value);
+    await touchOld(request?.ctx);
   },
 
   accept() {
@@ -82,13 +91,15 @@ export const bridgingStore: BridgingStore = {
       const request = requests.getStore();
       if (request === undefined) return {};
       const current = request.currentInCookie();
-      const session = current ?? request.newSession({ key: request.newKey() });
+      // Of a session that somebody else has ended meanwhile, the cookie keeps the key that opens nothing.
+      const ended = request.current?.hasEnded === true ? request.current : undefined;
+      const session = current ?? ended ?? request.newSession({ key: request.newKey() });
       request.current = session;
       request.defer(() => request.commit(session.key, value, noOldValue));
       // A key that the cookie has stays in it; a new one is for sessions that can be upgraded.
       const hasKey = session === request.credential && !session.isMinted;
       return {
-        ...((hasKey || session.isUpgradable) && { id: session.key }),
+        ...((hasKey || session.isUpgradable || ended) && { id: session.key }),
         // A draining cookie is never renewed.
         ...(request.mode === "drain" &&
           request.isOpened && { bookkeeping: request.presented?.bookkeeping ?? {} }),
@@ -101,6 +112,7 @@ export const bridgingStore: BridgingStore = {
       // A handler may remove a session that it never looked at.
       const session = request.currentInCookie() ?? request.credential;
       request.current = undefined;
+      request.hasRemoved = true;
       request.defer(() => request.endDiverted());
       if (session !== undefined) request.defer(() => session.end());
     },
@@ -108,11 +120,3 @@ export const bridgingStore: BridgingStore = {
 };
 
 const noOldValue = { write: () => Promise.resolve(), destroy: () => Promise.resolve() };
-
-async function reachOld<Result>(reach: () => Result): Promise<Awaited<Result>> {
-  try {
-    return await reach();
-  } catch (cause) {
-    throw new BridgeError("legacy-store-unavailable", { cause });
-  }
-}

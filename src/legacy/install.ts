@@ -24,6 +24,8 @@ export function installSources(app: Koa, sources: readonly LegacySource[]): Inst
       return installed(ctx, next) as Promise<void>;
     };
     const hasKeys = Object.hasOwn(home, "keys");
+    // Compas gives its keys to an application that has none.
+    if (hasKeys) app.keys ??= home.keys;
     const prepare = hasKeys && {
       prepare: (ctx: Context) => {
         signWith(ctx, source.cookieNames, home.keys);

@@ -7,6 +7,7 @@ import type { TokenPair } from "../tokens/jwt.js";
 import { legacyCookieLines, withholdRenewals } from "./cookie-lines.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { LegacyRequest } from "./legacy-request.js";
+import { reachOld } from "./reach-old.js";
 import type { LegacySource } from "./source.js";
 
 /** A source with its installed middleware. */
@@ -27,6 +28,10 @@ export interface LegacyCredential {
 export interface LegacyPath {
   /** Verifies and looks up what the request presents to a source. One statement. */
   authenticate(ctx: Context, mode: Mode, source: InstalledSource): Promise<LegacyCredential>;
+  /** Whether there is a session behind a credential that is not dead; one read where it is not linked. */
+  opens(credential: LegacyCredential): Promise<boolean>;
+  /** After a logout: no other presented cookie may open a session at the next request. */
+  endOthers(request: LegacyRequest, sources: readonly InstalledSource[]): Promise<void>;
   /** Runs the old middleware and the handler, then upgrades the session; gives the request. */
   run(request: LegacyRequest, source: InstalledSource, next: Next): Promise<void>;
   /** What became of the presented credential; told after `run`. */
@@ -49,10 +54,33 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
       return { request, dead: session.isRetired ? "retired" : undefined };
     },
 
+    opens: async ({ request }) => (await request.credential?.isThere()) === true,
+
+    async endOthers(left, presented) {
+      for (const source of presented.filter((other) => other !== left.source)) {
+        try {
+          const other = await this.authenticate(left.ctx, left.mode, source);
+          await endPresented(other.request);
+        } catch (error) {
+          // The logout itself is done. Whatever that cookie opens, its owner wants to leave.
+          left.tell(error as Error);
+          if (!left.ctx.headerSent) source.clear(left.ctx);
+        }
+      }
+    },
+
     async run(request, source, next) {
       requests.set(request.ctx, request);
+      const handle = () => {
+        // What is read from here on may have changed since the look-up.
+        request.credential?.takeOldRow();
+        return next() as Promise<void>;
+      };
       try {
-        await runWithRequest(request, () => source.middleware(request.ctx, next) as Promise<void>);
+        await runWithRequest(
+          request,
+          () => source.middleware(request.ctx, handle) as Promise<void>,
+        );
       } finally {
         await request.settle();
         if (request.mode === "drain") withholdRenewals(request);
@@ -72,6 +100,13 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
       return request && issue(request, options);
     },
   };
+}
+
+async function endPresented({ ctx, source, credential }: LegacyRequest): Promise<void> {
+  if (credential === undefined || !(await credential.isThere())) return;
+  await credential.end();
+  if (!ctx.headerSent) source.clear(ctx);
+  await reachOld(() => source.oldStore?.destroy(credential.key, ctx));
 }
 
 // A response that writes the cookie again must not come after one that changed its data. So only a quick
@@ -96,16 +131,28 @@ async function issue(
   request: LegacyRequest,
   { evenIfAdopted }: { evenIfAdopted: boolean },
 ): Promise<TokenPair> {
-  if (request.mode === "observe") throw new BridgeError("issuing-disabled");
+  // Of a system that writes no cookies, a new session has nothing but its tokens, in every mode.
+  const isDisabled = request.mode === "observe" && request.source.isReadOnly !== true;
+  if (isDisabled) throw new BridgeError("issuing-disabled");
   if ((request.ctx as { session?: unknown }).session === null) throw new BridgeError("no-session");
+  request.isIssued = true;
+  try {
+    return await commitAndIssue(request, evenIfAdopted);
+  } catch (error) {
+    request.isIssued = false;
+    throw error;
+  }
+}
+
+async function commitAndIssue(request: LegacyRequest, evenIfAdopted: boolean): Promise<TokenPair> {
   await request.source.commit(request.ctx);
   await request.settle();
-  request.isIssued = true;
   if (request.diverted !== undefined) return request.diverted.pair;
+  if (request.mode === "observe") throw new BridgeError("issuing-disabled");
   const session = request.current;
   if (session?.hasEnded !== false) throw new BridgeError("no-session");
   // Of several first requests each would make a session: the endpoint waits until the cookie has a key.
-  await session.upgrade({ evenIfUnsettled: evenIfAdopted });
+  await session.upgrade({ evenIfUnsettled: evenIfAdopted, isAskedFor: true });
   if (session.sessionId === undefined && session.isUnsettled) throw new BridgeError("not-settled");
   if (session.sessionId === undefined)
     throw new BridgeError(session.hasEnded ? "no-session" : "not-upgradable");

@@ -1,6 +1,7 @@
 import type { Context } from "koa";
 import { changesBetween, type SessionData } from "../commit.js";
 import type { Mode } from "../mode.js";
+import type { Bookkeeping } from "../store/links.js";
 import { revokeSession } from "../store/revoke-session.js";
 import { commitChanges } from "../store/update-session.js";
 import { isUnreadable } from "../transport.js";
@@ -23,12 +24,15 @@ export class LegacyRequest {
   lastRead: LegacySession | undefined;
   /** The old middleware took the presented session as valid. */
   isOpened = false;
+  /** The old middleware has removed the presented session. */
+  hasRemoved = false;
   /** The session that the request has now. */
   current: LegacySession | undefined;
   /** The new session of this request gets tokens, and no cookie. */
   isDiverted = false;
   /** A session that got tokens instead of a cookie. */
-  diverted: { readonly pair: TokenPair; readonly data: SessionData } | undefined;
+  diverted:
+    { readonly key: string; readonly pair: TokenPair; readonly data: SessionData } | undefined;
   /** The handler has taken the pair, to hand it out by itself. */
   isIssued = false;
   readonly startedAt: Date;
@@ -69,38 +73,36 @@ export class LegacyRequest {
     const session = this.#sessions.get(key) ?? this.newSession({ key });
     const isDrained = this.mode === "drain" && !this.isOpened && this.presented !== session;
     if (isDrained || (this.source.isReadOnly === true && this.credential !== session)) {
-      await this.#divert(value);
+      await this.#divert(key, value);
       return;
     }
-    await session.commit(this.#drained(session, value), old);
+    const kept = this.#keptBookkeeping(session);
+    const data = kept && this.source.split(value, this.ctx).data;
+    await session.commit(data ? this.source.join({ data, bookkeeping: kept }) : value, old, kept);
     if (!session.hasEnded) this.current = session;
   }
 
   // While draining, a regenerated session lives no longer than the one it comes from.
-  #drained(session: LegacySession, value: unknown): unknown {
-    const { mode, presented, source } = this;
-    if (mode !== "drain" || presented === undefined || presented === session) return value;
-    return source.join({
-      data: source.split(value, this.ctx).data,
-      bookkeeping: presented.bookkeeping,
-    });
+  #keptBookkeeping(session: LegacySession): Bookkeeping | undefined {
+    const { mode, presented } = this;
+    return mode === "drain" && presented !== session ? presented?.bookkeeping : undefined;
   }
 
   // A new session gets tokens and no cookie; on a page load nobody could receive them.
-  async #divert(value: unknown): Promise<void> {
+  async #divert(key: string, value: unknown): Promise<void> {
     this.isDiverted = true;
-    if (isUnreadable(this.ctx)) return;
+    if (isUnreadable(this.ctx) && !this.isIssued) return;
     const { store } = this.#env;
     const { data, bookkeeping } = this.source.split(value, this.ctx);
     if (this.diverted === undefined) {
       const own = this.source.ownMaxAgeInSeconds(bookkeeping);
-      this.diverted = { data, pair: (await store.create(data, own)).pair };
+      this.diverted = { key, data, pair: (await store.create(data, own)).pair };
       return;
     }
     const { pair, data: base } = this.diverted;
     const changes = changesBetween(base, data);
     if (changes !== undefined) await commitChanges(store.db, pair.sessionId, changes);
-    this.diverted = { pair, data };
+    this.diverted = { key, pair, data };
   }
 
   /** Tells the operator of a failure that costs nobody the response. */
@@ -108,11 +110,18 @@ export class LegacyRequest {
     this.#env.events.emit("error", error);
   }
 
-  /** The handler has removed the session that got tokens. */
-  async endDiverted(): Promise<void> {
+  /** The handler has removed the session that got tokens: the one of this key, if one is given. */
+  async endDiverted(key?: string): Promise<void> {
     const { diverted } = this;
+    if (diverted === undefined || (key !== undefined && key !== diverted.key)) return;
     this.diverted = undefined;
-    if (diverted !== undefined) await revokeSession(this.#env.store.db, diverted.pair.sessionId);
+    await revokeSession(this.#env.store.db, diverted.pair.sessionId);
+  }
+
+  /** The handler has ended the presented session, and put no other in its place. */
+  get isLoggedOut(): boolean {
+    const hasOther = this.current?.hasEnded === false || this.isDiverted;
+    return this.isOpened && this.hasRemoved && !hasOther;
   }
 
   /** A key for a new session in a data cookie. */

@@ -1,7 +1,11 @@
+import { parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import type { Mode } from "../mode.js";
 import { type Bookkeeping, endLegacyKey, type LiveLink } from "../store/links.js";
+import { withDeadline } from "./deadline.js";
 import type { LegacyEnvironment } from "./environment.js";
+import { inMemberOrder, type MemberOrder } from "./member-order.js";
+import type { LegacySource } from "./source.js";
 import type { LegacyIdentity } from "./upgrade.js";
 
 /** `unknown`: the token store does not answer, and in `observe` the old store goes on alone. */
@@ -26,7 +30,7 @@ export async function findLink(
   const found = readLink(env, identity);
   if (mode !== "observe") return found;
   try {
-    return await withDeadline(found);
+    return await inTime(found);
   } catch (error) {
     env.events.emit("error", error as Error);
     return { state: "unknown" };
@@ -51,19 +55,29 @@ async function readLink(
   return { state: hasEnded ? "ended" : "unlinked" };
 }
 
-/** In `observe` the cookie must not wait for a token store that hangs. */
-async function withDeadline<Value>(work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    const cause = new Error(`no answer within ${observeDeadlineInMilliseconds} ms`);
-    timer = setTimeout(() => {
-      reject(new BridgeError("store-unavailable", { cause }));
-    }, observeDeadlineInMilliseconds);
-  });
-  return Promise.race([work, deadline]).finally(() => {
-    clearTimeout(timer);
-  });
+/** What the session holds, in the order in which the old middleware stored it. */
+export const linkedData = ({ data, memberOrder }: LiveLink): SessionData =>
+  inMemberOrder(parseData(data), memberOrder as MemberOrder);
+
+/** The session's client uses tokens, and has for longer than the cookie may linger. */
+export function isRetired(env: LegacyEnvironment, { adoptedAt }: LiveLink): boolean {
+  if (adoptedAt === null) return false;
+  const lingersUntil = adoptedAt.getTime() + env.cookieLingerInSeconds * 1000;
+  return lingersUntil <= env.store.db.now().getTime();
 }
+
+/** The cookie session's time is over, where the bridge alone would notice. */
+export function isOver(source: LegacySource, { bookkeeping }: LiveLink): boolean {
+  if (source.isExpiredByStore !== true) return false;
+  const expiresAt = source.expiresAt(bookkeeping);
+  return expiresAt !== null && expiresAt.getTime() <= Date.now();
+}
+
+/** In `observe` the cookie must not wait for a token store that hangs. */
+const inTime = <Value>(work: Promise<Value>): Promise<Value> =>
+  withDeadline(work, observeDeadlineInMilliseconds).catch((cause: unknown) => {
+    throw cause instanceof BridgeError ? cause : new BridgeError("store-unavailable", { cause });
+  });
 
 /**
  * Notes that an unlinked session has ended, so that no other request upgrades it, in whatever mode that
@@ -89,7 +103,8 @@ export async function noteEnd(
         : new Date(db.now().getTime() + tombstoneInSeconds * 1000),
   };
   try {
-    return await endLegacyKey(db, tombstone);
+    const noted = endLegacyKey(db, tombstone);
+    return await (mode === "observe" ? inTime(noted) : noted);
   } catch (error) {
     if (mode !== "observe") throw error;
     env.events.emit("error", error as Error);

@@ -19,13 +19,15 @@ export function createOffers(
   async function make(request: LegacyRequest): Promise<void> {
     const { ctx, mode, current, diverted, isIssued } = request;
     if (isIssued || isUnreadable(ctx)) return;
+    // A cookie comes along by itself, so another site's request must learn nothing from it.
+    const isAnothers = isCrossSite(ctx);
     if (diverted !== undefined) {
+      if (isAnothers && request.isOpened) return;
       await handOut(ctx, transport === "endpoint" ? "headers" : transport, diverted.pair);
       return;
     }
     if (mode === "observe") return;
-    // A cookie comes along by itself, so another site's request must learn nothing from it.
-    if (isCrossSite(ctx) || current?.sessionId === undefined || current.isAdopted) return;
+    if (isAnothers || current?.sessionId === undefined || current.isAdopted) return;
     if (!offer(ctx)) return;
     // A handler that clears the cookie by hand means to log out.
     if (legacyCookieLines(request).some(isClearing)) return;

@@ -90,6 +90,8 @@ export interface BridgingStore {
     destroyOld: Reach,
   ): Promise<void>;
   destroy(key: string, destroyOld: Reach): Promise<void>;
+  /** The old middleware keeps a session alive that has not changed; `value` is what it would store. */
+  touch(key: string, value: unknown, touchOld: Reach): Promise<void>;
   /** The old middleware took the value that it read last as a valid session. */
   accept(): void;
   /** Whether it has taken the value that it read first: the one of the presented credential. */

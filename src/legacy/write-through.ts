@@ -4,11 +4,15 @@ import { type LinkRow, linkOfSession } from "../store/links.js";
 import type { SessionStoreHooks } from "../tokens/session-store.js";
 import type { TokenPathHooks } from "../tokens/session-handle.js";
 import { commitThrough, type OldRow, settleRow } from "./commit-through.js";
+import { withDeadline } from "./deadline.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { hashLegacyKey, openLegacyKey } from "./sealed-key.js";
 import type { LegacySource, OldStore } from "./source.js";
 
 type LinkReference = Pick<LinkRow, "source" | "key" | "sealedKey">;
+
+// For the request of a token, which the old store must not hold up.
+const deadlineInMilliseconds = 1000;
 
 /** Keeps the old store in step with what happens to a session by its tokens. */
 export interface WriteThrough {
@@ -36,10 +40,19 @@ export function createWriteThrough(
       env.events.emit("error", new Error(lost));
       return;
     }
+    const acting = act(store, key);
     try {
-      await act(store, key);
+      await withDeadline(acting, deadlineInMilliseconds);
     } catch (cause) {
+      acting.then(() => forgetEnded(link, store, key)).catch(() => undefined);
       env.events.emit("error", new BridgeError("legacy-store-unavailable", { cause }));
+    }
+  }
+
+  // A write that was given up may have come after the session's end.
+  async function forgetEnded({ key: hash }: LinkReference, store: OldStore, key: string) {
+    if ((await env.readLink(hash.toString("base64url"))) === "ended") {
+      await store.destroy(key, undefined);
     }
   }
 
@@ -65,8 +78,9 @@ export function createWriteThrough(
   return {
     end,
     ofRequests: {
-      opened: (ctx, session) => {
-        for (const source of sources) source.extendTokenPath?.(ctx, session);
+      opened: (ctx, session, row) => {
+        const source = row?.link ? sourceOf(row.link) : sources[0];
+        source?.extendTokenPath?.(ctx, session);
       },
       committing: (ctx, { id, checksum, link }, data, commit) =>
         commitThrough(

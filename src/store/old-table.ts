@@ -1,6 +1,7 @@
 import { coalesce } from "./coalesce.js";
 import { type Database, statement } from "./database.js";
 import { type Link, linkColumns, type ReadRow, toLink } from "./links.js";
+import { isUuid } from "./uuid.js";
 
 /** A table of an old store beside the bridge's own; all names are quoted as SQL wants them. */
 export interface OldTable {
@@ -25,8 +26,6 @@ interface Row extends ReadRow {
   oldValue: string | null;
 }
 
-const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-
 /**
  * Reads a link by its key (base64url) together with the row of the old store, by the legacy key. One
  * round trip, shared by all requests of one turn of the loop.
@@ -41,7 +40,7 @@ export function linkAndRowReader(
     from unnest($1::bytea[], $2::text[]) as k ("key", "id")
     left join "sessionBridgeLink" l on l."key" = k."key"
     left join "sessionStore" s on s."id" = l."session"
-    left join ${table.name} o on o.${table.key} = k."id"::${table.keyType} and o.${table.expires} > $3`,
+    left join ${table.name} o on o.${table.key} = k."id"::${table.keyType} and o.${table.expires} > $3::timestamptz`,
   );
   const lookUp = coalesce(async (pairs) => {
     const keys = pairs.map((pair) => pair.split(" ", 1)[0] ?? "");
@@ -63,6 +62,6 @@ export function linkAndRowReader(
   return (key, legacyKey) => lookUp(`${key} ${legacyKey}`);
 }
 
-// PostgreSQL would refuse the whole look-up for one key that is no UUID.
+// PostgreSQL would refuse the whole look-up for one key that it cannot hold.
 const idOf = ({ keyType }: OldTable, id: string) =>
-  keyType === "uuid" && !uuid.test(id) ? null : id;
+  (keyType === "uuid" ? isUuid(id) : !id.includes("\0")) ? id : null;

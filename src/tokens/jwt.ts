@@ -7,6 +7,7 @@ import {
   SignJWT,
 } from "jose";
 import type { PairRecord } from "../store/token-pair.js";
+import { isUuid } from "../store/uuid.js";
 import type { RingKey } from "./keys.js";
 
 /** An access and a refresh token, as strings to hand to the client. */
@@ -45,8 +46,6 @@ export interface TokenCodec {
   /** The refresh token's row id; undefined for anything that is not a valid refresh token at `now`. */
   verifyRefreshToken(token: string, now: Date): Promise<string | undefined>;
 }
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function createTokenCodec(format: TokenFormat): TokenCodec {
   const { keys, issuer, audience, compas } = format;
@@ -96,7 +95,7 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     for (const key of candidates) {
       try {
         const tokenId = tokenIdIn(await verifyWith(key, token, now, own), kind, origin);
-        return typeof tokenId === "string" && uuid.test(tokenId) ? tokenId : undefined;
+        return typeof tokenId === "string" && isUuid(tokenId) ? tokenId : undefined;
       } catch (error) {
         if (!(error instanceof errors.JOSEError)) throw error;
       }

@@ -1,10 +1,9 @@
-import type { CryptoKey } from "jose";
+import type { CryptoKey, JWK } from "jose";
 import {
   createPrivateKey,
   createPublicKey,
   createSecretKey,
   hkdfSync,
-  type JsonWebKey,
   KeyObject,
 } from "node:crypto";
 
@@ -19,7 +18,7 @@ export interface SigningKey {
    * HS256: a secret of at least 32 bytes (a string counts in UTF-8). ES256 (P-256) and EdDSA (Ed25519):
    * a private key as PEM, JWK or KeyObject; a public key does for a key that only verifies.
    */
-  key: string | Uint8Array | KeyObject | JsonWebKey;
+  key: string | Uint8Array | KeyObject | JWK;
 }
 
 /** A signing key, checked and ready for use. */

@@ -101,7 +101,7 @@ function readSigningKeys(
   if (!Array.isArray(value) || value.length === 0) {
     reader.problem(
       path,
-      `must be an array of at least one { kid, key, alg }, got ${describe(value)}; make a key with: npx koa-session-bridge keygen`,
+      `must be an array of at least one { kid, key, alg }, got ${Array.isArray(value) ? "an empty one" : describe(value)}; make a key with: npx koa-session-bridge keygen`,
     );
     return [];
   }
@@ -124,7 +124,7 @@ function readSigningKeys(
       return [];
     }
     try {
-      const ringKey = importSigningKey({ kid: String(kid), alg, key: key as SigningKey["key"] });
+      const ringKey = importSigningKey({ kid: String(kid), alg, key: key });
       if (index === 0 && ringKey.signKey === undefined) {
         reader.problem(`${at}.key`, "must be a private key: the first key signs");
       }

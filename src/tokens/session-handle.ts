@@ -4,13 +4,13 @@ import type { SessionRow } from "../store/read-sessions.js";
 import { revokeSession } from "../store/revoke-session.js";
 import { type CommittedSession, commitChanges } from "../store/update-session.js";
 import type { TokenPair } from "./jwt.js";
-import { createSession, type Session, type SessionOwner } from "./session.js";
+import { createSession, dataOf, type Session, type SessionOwner } from "./session.js";
 import type { TokenStore } from "./token-store.js";
 
 /** What the bridge wants to know of the token path. */
 export interface TokenPathHooks {
   /** `ctx.session` stands, and the handler has not run yet. */
-  opened(ctx: Context, session: SessionHandle): void;
+  opened(ctx: Context, session: SessionHandle, row: SessionRow | undefined): void;
   /** The session is being committed, with `data` as its request left it. */
   committing(
     ctx: Context,
@@ -101,13 +101,14 @@ export class SessionHandle implements SessionOwner {
   // What the session object shows of the stored data, parsed apart from what the handler may mutate.
   #loadBase(): SessionData {
     if (this.#row === undefined) return {};
-    this.#base = createSession(this, parseData(this.#row.data)).toJSON();
+    this.#base = dataOf(createSession(this, parseData(this.#row.data)));
     return parseData(this.#row.data);
   }
 
   /** Brings the store up to date with the session object. */
   async commit({ save = false, regenerate = false, handlerFailed = false } = {}): Promise<void> {
-    if (this.#session === undefined || this.isSaved === false) return;
+    // A session that is not to be saved must still end where it is to be moved.
+    if (this.#session === undefined || (this.isSaved === false && !regenerate)) return;
     if (this.#session === false || this.#isEmptied(this.#session)) return this.#remove();
     if (this.#row === undefined) {
       // Without its response the client would never get the tokens of a new session.
@@ -116,7 +117,8 @@ export class SessionHandle implements SessionOwner {
       if (worthwhile && !handlerFailed) await this.#create(this.#session);
       return;
     }
-    if (regenerate || this.isMovedAtCommit) return this.#regenerate(this.#session);
+    if (regenerate || (this.isMovedAtCommit && !handlerFailed))
+      return this.#regenerate(this.#session);
     await this.#update(this.#row, this.#session, save || this.isSaved === true);
   }
 
@@ -139,14 +141,14 @@ export class SessionHandle implements SessionOwner {
   }
 
   async #create(session: Session): Promise<void> {
-    const { row, pair } = await this.#store.create(session.toJSON(), this.#maxAgeInSeconds);
+    const { row, pair } = await this.#store.create(dataOf(session), this.#maxAgeInSeconds);
     this.#row = row;
     this.#pair = pair;
     this.#committed(row.data);
   }
 
   async #update(row: SessionRow, session: Session, save: boolean): Promise<void> {
-    const data = session.toJSON();
+    const data = dataOf(session);
     const changes = changesBetween(this.#base, data);
     if (changes === undefined && !this.#maxAgeChanged && !save) return;
     const commit = () =>

@@ -73,7 +73,7 @@ class TokenSession {
   }
 
   get length(): number {
-    return Object.keys(this.toJSON()).length;
+    return Object.keys(dataOf(this)).length;
   }
 
   get populated(): boolean {
@@ -104,7 +104,7 @@ class TokenSession {
   }
 
   manuallyCommit(): Promise<void> {
-    return this.#owner.commit({});
+    return settle(this.#owner.commit({}), undefined);
   }
 
   toJSON(): SessionData {
@@ -117,18 +117,26 @@ class TokenSession {
   }
 
   [inspect.custom](): SessionData {
-    return this.toJSON();
+    return dataOf(this);
   }
 }
 
-async function settle(
+// In koa-session 5 `save` is no promise, so that there are handlers which do not wait for it. What fails is
+// tried, and told, once more when the handler is done.
+function settle(
   committed: Promise<void>,
   callback: ((error?: unknown) => void) | undefined,
 ): Promise<void> {
+  committed.catch(() => undefined);
   if (callback === undefined) return committed;
-  await committed.then(() => {
+  return committed.then(() => {
     callback();
   }, callback);
+}
+
+/** What is stored of a session, also when the application has a member of the name `toJSON`. */
+export function dataOf(session: object): SessionData {
+  return TokenSession.prototype.toJSON.call(session as TokenSession);
 }
 
 /** A session object over its owner, filled with `data`. */

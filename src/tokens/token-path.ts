@@ -74,7 +74,7 @@ export function createTokenPath(
         configurable: true,
         enumerable: true,
       });
-      hooks?.opened(ctx, handle);
+      hooks?.opened(ctx, handle, row);
       try {
         await next();
       } catch (error) {

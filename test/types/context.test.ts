@@ -95,6 +95,42 @@ const apps: Record<string, string> = {
     void store.refreshTokens("token").then((pair) => pair?.accessTokenExpiresAt.getTime());
     // @ts-expect-error data is an object
     void store.create("data");`,
+  "the options of Express's packages": `
+    import { compasLegacyStore, cookieSession, expressSession } from "koa-session-bridge";
+    interface ExpressOptions {
+      secret: string | Buffer | (string | Buffer)[];
+      store?: object;
+      name?: string;
+      cookie?: { maxAge?: number; secure?: boolean | "auto" } | ((request: object) => object);
+      resave?: boolean;
+      saveUninitialized?: boolean;
+      genid?(request: object): string;
+    }
+    interface CookieOptions {
+      name?: string;
+      keys?: string[] | { verify(data: string, digest: string): boolean };
+      secret?: string;
+      maxAge?: number;
+      httpOnly?: boolean;
+      overwrite?: boolean;
+    }
+    const express: ExpressOptions = { secret: Buffer.from("a"), store: {} };
+    const cookie: CookieOptions = { keys: ["a"] };
+    const legacy = [
+      expressSession(express),
+      expressSession({ ...express, isInSameDatabase: true }),
+      expressSession({ secret: ["a", Buffer.from("b")], store: {}, resave: false, saveUninitialized: false }),
+      expressSession({ secret: "a", store: {}, cookie: { httpOnly: true, maxAge: 1 }, unset: "destroy" }),
+      cookieSession(cookie),
+      cookieSession({ keys: ["a"], httpOnly: true, overwrite: false, sameSite: "lax" }),
+    ];
+    sessionBridge({ ...options, legacy }, new Koa());
+    const store: { get(id: string): Promise<boolean | object> } = compasLegacyStore(pool);
+    void store.get("id");
+    // @ts-expect-error a name is text
+    expressSession({ secret: "a", store: {}, name: 1 });
+    // @ts-expect-error a domain is text
+    cookieSession({ keys: ["a"], domain: 1 });`,
   "options that are wrong": `
     const app = new Koa();
     // @ts-expect-error unknown option

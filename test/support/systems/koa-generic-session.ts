@@ -29,7 +29,8 @@ const api: SessionApi = {
     on.sessionSave = true;
   },
 };
-const handlers = handlersOf(api);
+/** What its applications do in these tests, by path. */
+export const genericHandlers = handlersOf(api);
 
 export const koaGenericSessionSystem: OldSystem = {
   row: "koa-generic-session",
@@ -44,7 +45,7 @@ export const koaGenericSessionSystem: OldSystem = {
   prepare: preparePgLegacyStore,
 
   on(pool, { cookie, options, keys = cookieKeys, koa } = {}) {
-    const setUp = { handlers, keys, ...onKoa(koa) };
+    const setUp = { handlers: genericHandlers, keys, ...onKoa(koa) };
     const config = () => ({
       store: new PgLegacyStore(pool),
       ...(cookie && { cookie }),

@@ -14,7 +14,8 @@ const api: SessionApi = {
   remove: (on) => (on.session = null),
   regenerate: (on) => on.sessionHandler.regenerateId() as undefined,
 };
-const handlers = handlersOf(api);
+/** What its applications do in these tests, by path. */
+export const minimalHandlers = handlersOf(api);
 
 interface Store {
   get(key: string): Promise<unknown>;
@@ -50,7 +51,7 @@ class SettlingStore {
   }
 }
 
-/** koa-session-minimal, in an application without keys: it cannot read what it writes with any. */
+/** koa-session-minimal: it neither signs its cookie nor asks for a signature, whatever the keys. */
 export const koaSessionMinimalSystem: OldSystem = {
   row: "koa-session-minimal",
   version: packageVersion("koa-session-minimal"),
@@ -63,8 +64,8 @@ export const koaSessionMinimalSystem: OldSystem = {
   cookiesOfId: (id) => ({ "koa:sess": id }),
   prepare: preparePgLegacyStore,
 
-  on(pool, { cookie, options, koa } = {}) {
-    const setUp = { handlers, keys: null, ...onKoa(koa) };
+  on(pool, { cookie, options, keys, koa } = {}) {
+    const setUp = { handlers: minimalHandlers, keys: keys ?? null, ...onKoa(koa) };
     const config = () => ({
       store: new PgLegacyStore(pool),
       cookie: { maxAge: 86_400_000, ...cookie },

@@ -12,7 +12,7 @@ export interface Settings {
   readonly cookie?: { readonly path?: string; readonly domain?: string };
   /** Options in the library's own words. */
   readonly options?: object;
-  /** `app.keys`, where they sign the cookie. */
+  /** `app.keys`, where an application has them. */
   readonly keys?: string[];
   /** Another version of Koa than the one of this run. */
   readonly koa?: KoaVersion;

@@ -22,7 +22,7 @@ export function recordedSystem(recording: Recording): RecordedSystem {
   const { store: _, ...own } = options;
   const inMap = {
     settings: (store: RecordedStore) => ({
-      keys,
+      ...(keys.length > 0 && { keys }),
       options: { ...own, ...(storage === "external" && { store }) },
     }),
     fill: () => Promise.resolve(),

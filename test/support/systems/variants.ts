@@ -17,8 +17,8 @@ import { commonVocabulary, type Vocabulary } from "./random-operations.js";
 /** An old store, for each side of a comparison its own, and the ids that are made for it. */
 export class Side {
   readonly store = new MapStore();
-  /** What the store was told of each key's lifetime. */
-  readonly lifetimes = new Map<string, unknown>();
+  /** What the store was told of each key's lifetime, and when. */
+  readonly #stored = new Map<string, { lifetime: unknown; at: number }>();
   #made = 0;
 
   /** The same ids on each side. */
@@ -26,9 +26,13 @@ export class Side {
 
   /** Without `this`, as Compas calls it. */
   readonly client = {
-    get: (key: string) => this.store.get(key),
+    get: async (key: string) => {
+      const { lifetime, at = 0 } = this.#stored.get(key) ?? {};
+      const isOver = typeof lifetime === "number" && at + lifetime <= Date.now();
+      return isOver ? undefined : this.store.get(key);
+    },
     set: async (key: string, value: unknown, lifetime: unknown) => {
-      this.lifetimes.set(key, lifetime);
+      this.#stored.set(key, { lifetime, at: Date.now() });
       await this.store.set(key, value);
     },
     destroy: (key: string) => this.store.destroy(key),
@@ -36,13 +40,17 @@ export class Side {
 
   restart(): void {
     this.store.entries.clear();
-    this.lifetimes.clear();
+    this.#stored.clear();
     this.#made = 0;
   }
 
   /** Each key's value and the lifetime that it was stored with. */
   rows(): [key: string, value: unknown, lifetime: unknown][] {
-    return [...this.store.entries].map(([key, value]) => [key, value, this.lifetimes.get(key)]);
+    return [...this.store.entries].map(([key, value]) => [
+      key,
+      value,
+      this.#stored.get(key)?.lifetime,
+    ]);
   }
 }
 
@@ -54,7 +62,11 @@ export interface Variant {
   source(side: Side): LegacySource;
 }
 
-const generic = (configure: (side: Side) => object, vocabulary: Vocabulary = {}): Variant => {
+/** koa-generic-session, configured by the application. */
+export const generic = (
+  configure: (side: Side) => object,
+  vocabulary: Vocabulary = {},
+): Variant => {
   const config = (side: Side) => ({
     store: side.client,
     genSid: side.newId,
@@ -85,11 +97,12 @@ const genericVocabulary: Vocabulary = {
   },
 };
 
-const minimal = (configure: object = {}): Variant => {
+/** koa-session-minimal, configured by the application. */
+export const minimal = (configure: (side: Side) => object = () => ({})): Variant => {
   const config = (side: Side) => ({
     store: side.client,
     cookie: { maxAge: 60_000 },
-    ...configure,
+    ...configure(side),
   });
   return {
     vocabulary: {
@@ -133,9 +146,9 @@ const notRenewed = { renew: false };
 /** Each by what is special about it. Ids of koa-session-minimal are random. */
 export const variants: Readonly<Record<string, Variant>> = {
   "koa-session-minimal": minimal(),
-  "koa-session-minimal, its cookie by a function": minimal({
+  "koa-session-minimal, its cookie by a function": minimal(() => ({
     cookie: (ctx: Context) => ({ maxAge: ctx.query["do"] === "[]" ? 0 : 60_000 }),
-  }),
+  })),
   "koa-generic-session": generic(() => ({})),
   "koa-generic-session, rolling": generic(() => ({ rolling: true, prefix: "other:" })),
   "koa-generic-session, deferred": generic(() => ({ defer: true }), {
@@ -163,7 +176,10 @@ export const variants: Readonly<Record<string, Variant>> = {
   })),
   "Compas in development": compas(development, compasServer, { maxAge: 60_000 }),
   "Compas in production": compas(production),
-  "Compas in development, over koa-session 5": compas(development, koaSessionOf("5"), notRenewed),
+  "Compas in development, over koa-session 5": compas(development, koaSessionOf("5"), {
+    ...notRenewed,
+    keepPublicCookie: false,
+  }),
   "Compas in development, over koa-session 6": compas(development, koaSessionOf("6"), notRenewed),
   "Compas in production, over koa-session 7": compas(production, koaSessionOf("7"), notRenewed),
 };

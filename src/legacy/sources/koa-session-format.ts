@@ -1,7 +1,14 @@
 import type { Context, Middleware } from "koa";
-import type { Bookkeeping } from "../store/links.js";
-import { type CookieKeys, cookieOf, isObject, verifiedCookie } from "./cookie.js";
-import type { BridgingStore, LegacyValue } from "./source.js";
+import type { SessionData } from "../../commit.js";
+import type { Bookkeeping } from "../../store/links.js";
+import {
+  type CookieKeys,
+  cookieOf,
+  isObject,
+  ownMaxAgeInSeconds,
+  verifiedCookie,
+} from "./cookie.js";
+import type { BridgingStore, LegacyValue } from "../source.js";
 
 /** koa-session's factory; all versions take the options and the app. */
 export type CreateKoaSession = (options: object, app: object) => Middleware;
@@ -59,11 +66,8 @@ export function commonSource(options: KoaSessionOptions) {
     expiresAt: ({ _expire }: Bookkeeping) =>
       typeof _expire === "number" ? new Date(_expire) : null,
 
-    ownMaxAgeInSeconds({ _maxAge }: Bookkeeping) {
-      const configured = options.maxAge ?? defaultMaxAge;
-      const isOwn = typeof _maxAge === "number" && _maxAge > 0 && _maxAge !== configured;
-      return isOwn ? Math.ceil(_maxAge / 1000) : null;
-    },
+    ownMaxAgeInSeconds: ({ _maxAge }: Bookkeeping) =>
+      ownMaxAgeInSeconds(_maxAge, options.maxAge ?? defaultMaxAge),
   };
 }
 
@@ -83,7 +87,7 @@ export function readCookie(ctx: Context, options: KoaSessionOptions): string | u
 }
 
 // Members that start with an underscore are koa-session's own: it drops all others of that kind.
-function split(value: unknown): LegacyValue {
+export function split(value: unknown): LegacyValue {
   const members = isObject(value) || typeof value === "string" ? Object.entries(value) : [];
   const isOwn = ([name]: [string, unknown]) => name.startsWith("_");
   return {
@@ -94,4 +98,35 @@ function split(value: unknown): LegacyValue {
 
 export function join({ data, bookkeeping }: LegacyValue): Record<string, unknown> {
   return { ...data, ...bookkeeping };
+}
+
+interface EarlySession {
+  readonly isNew: boolean;
+  readonly maxAge: unknown;
+  readonly _requireSave?: boolean;
+  toJSON(): SessionData;
+}
+
+/** What koa-session keeps of a request on `ctx`; a removed session is false. */
+export interface ContextSession {
+  readonly opts: { readonly key: string };
+  /** Absent while no cookie has been decoded. */
+  readonly prevHash?: unknown;
+  readonly session?: false | EarlySession;
+}
+
+/**
+ * koa-session begins as soon as anybody looks at `ctx.session`, and decodes a data cookie. What it decoded
+ * before the link was looked up may have ended, and with two of them it may be the other's: it has to
+ * begin again. Gives what it had.
+ */
+export function forgetEarlyRead(ctx: Context): ContextSession | undefined {
+  const own = ctx as unknown as Record<symbol, { constructor?: { name?: string } } | undefined>;
+  const symbol = Object.getOwnPropertySymbols(ctx).find(
+    (each) => own[each]?.constructor?.name === "ContextSession",
+  );
+  if (symbol === undefined) return undefined;
+  const early = own[symbol] as ContextSession;
+  Reflect.deleteProperty(ctx, symbol);
+  return early;
 }

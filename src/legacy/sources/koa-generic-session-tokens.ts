@@ -1,6 +1,6 @@
 import type { Context } from "koa";
-import type { Session } from "../tokens/session.js";
-import type { SessionHandle } from "../tokens/session-handle.js";
+import type { Session } from "../../tokens/session.js";
+import type { SessionHandle } from "../../tokens/session-handle.js";
 import { isObject } from "./cookie.js";
 
 /** What koa-generic-session puts on `ctx`, for a request with a bearer token. */
@@ -13,8 +13,7 @@ export function extendTokenPath(
 
   const read = () => withCookie(handle.get(), cookie);
   const replace = (value: unknown) => {
-    if (!isObject(value)) handle.set(value ?? null);
-    else handle.set(withoutCookie(value));
+    handle.set(isObject(value) ? withoutCookie(value) : value || null);
   };
   Object.defineProperties(ctx, {
     session: {

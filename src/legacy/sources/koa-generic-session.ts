@@ -1,16 +1,25 @@
-import { randomBytes } from "node:crypto";
 import type { Context, Middleware, Next } from "koa";
-import { BridgeError } from "../errors.js";
+import { BridgeError } from "../../errors.js";
 import { cookieOf, isObject, verifiedCookie } from "./cookie.js";
+import { checkGiven } from "./given.js";
+import { connectionOf, DisconnectedError } from "./koa-generic-session-connection.js";
+import { type DeferredSessions, deferredSessions } from "./koa-generic-session-deferred.js";
 import {
   cookieOptionsOf,
   type GenericOptions,
   type GenericStore,
   genericFormat,
+  type SessionIdStore,
 } from "./koa-generic-session-format.js";
 import { extendTokenPath } from "./koa-generic-session-tokens.js";
 import { accepting } from "./koa-session-format.js";
-import type { BridgingStore, LegacySource, OldStore } from "./source.js";
+import type { BridgingStore, LegacySource, OldStore } from "../source.js";
+
+interface GenericContext {
+  readonly sessionId?: string;
+  readonly saveSession?: () => Promise<void>;
+  readonly _session?: unknown;
+}
 
 /**
  * Sessions of koa-generic-session 2.
@@ -23,25 +32,16 @@ export function koaGenericSession(
   session: (options: never) => unknown,
   config: object = {},
 ): LegacySource {
-  if (typeof session !== "function") {
-    throw new TypeError(
-      "koaGenericSession: the first argument must be the function that koa-generic-session exports",
-    );
-  }
   const options = config as GenericOptions;
   const { key = "koa.sid", prefix = "koa:sess:", store } = options;
-  if (store === undefined) {
-    throw new TypeError(
-      "koaGenericSession: store is missing; without one koa-generic-session keeps sessions in the memory of the process, where nothing can be carried over from",
-    );
-  }
-  const client: GenericStore = store;
+  checkGiven({ caller: "koaGenericSession", library: "koa-generic-session" }, session, store);
+  const client = store as GenericStore;
   const cookie = cookieOptionsOf(options);
-  const ids = options.sessionIdStore ?? {
+  const ids: SessionIdStore = options.sessionIdStore ?? {
     get(this: Context) {
       return this.cookies.get(key, cookie);
     },
-    set(this: Context, id: string, { cookie }: { cookie?: object }) {
+    set(this: Context, id, { cookie }) {
       if (!this.headerSent) this.cookies.set(key, id, cookie);
     },
     // Of its own accord it clears a cookie without path and domain alone.
@@ -52,36 +52,31 @@ export function koaGenericSession(
     },
   };
   const oldStore = oldStoreOf(client);
-  // Set by the handler, unread, while `defer` is on: the id under which it is to be stored.
-  const deferredIds = new WeakMap<Context, string>();
   const loaded = new WeakSet<Context>();
+  const savers = new WeakMap<Context, () => Promise<void>>();
+  const savedEarly = new WeakSet<Context>();
 
-  /** What it does not check by itself: whether the presented id is one that it has given out. */
-  async function findDeferredId(ctx: Context, bridging: BridgingStore): Promise<void> {
-    const id = ids.get.call(ctx);
-    const value = id ? await bridging.get(prefix + id, () => readOld(client, prefix + id)) : id;
-    const isKnown = id && value && accepting(options, bridging)(ctx, value);
-    const { genSid = newId } = options;
-    deferredIds.set(ctx, isKnown ? id : await genSid.call(ctx, 24));
-  }
-
-  function bridgedConfig(bridging: BridgingStore): object {
+  function bridgedConfig(store: GenericStore, bridging: BridgingStore, deferred: DeferredSessions) {
     return {
       ...config,
-      store: bridgedStore(client, bridging),
+      store,
       valid: accepting(options, bridging),
       sessionIdStore: {
-        ...ids,
         get(this: Context) {
           loaded.add(this);
-          return deferredIds.get(this) ?? ids.get.call(this);
+          return deferred.idOf(this) ?? ids.get.call(this);
         },
+        // Not spread: those of a class instance are on its prototype.
+        set: ids.set,
+        reset: ids.reset,
       },
       errorHandler(error: Error, type: string, ctx: Context) {
-        const isOld = error instanceof BridgeError && error.code === "legacy-store-unavailable";
+        const isOurs = error instanceof BridgeError;
+        const cause = isOurs && error.code === "legacy-store-unavailable" ? error.cause : undefined;
+        const isTold = !isOurs || (cause !== undefined && !(cause instanceof DisconnectedError));
         // With any other failure swallowed it would take the visitor for a new one, and clear the cookie.
-        if (!isOld || options.errorHandler === undefined) throw error;
-        options.errorHandler(error.cause, type, ctx);
+        if (!isTold || options.errorHandler === undefined) throw error;
+        options.errorHandler(isOurs ? cause : error, type, ctx);
       },
     };
   }
@@ -110,16 +105,31 @@ export function koaGenericSession(
     },
 
     async commit(ctx) {
-      await (ctx as { saveSession?: () => Promise<void> }).saveSession?.();
+      await savers.get(ctx)?.();
+      savedEarly.add(ctx);
     },
 
     install(_app, bridging) {
-      const middleware = session(bridgedConfig(bridging) as never) as Middleware;
+      const store = bridgedStore(client, bridging, options);
+      const deferred = deferredSessions(options, ids, bridging, async (ctx, id) => {
+        const value = await store.get(prefix + id);
+        return Boolean(value) && accepting(options, bridging)(ctx, value);
+      });
+      const middleware = session(bridgedConfig(store, bridging, deferred) as never) as Middleware;
+      const isDeferred = options.defer === true;
       return (ctx, next: Next) =>
         middleware(ctx, async () => {
+          const on = ctx as GenericContext;
+          const { saveSession } = on;
+          if (saveSession) savers.set(ctx, isDeferred ? () => deferred.save(ctx) : saveSession);
           await next();
-          const isUnread = Object.hasOwn(ctx, "_session") && !loaded.has(ctx);
-          if (options.defer === true && isUnread) await findDeferredId(ctx, bridging);
+          const isUnread = Object.hasOwn(on, "_session") && !loaded.has(ctx);
+          if (isDeferred && isUnread) await deferred.findId(ctx);
+          // By itself it does not destroy what was new when the request began.
+          if (savedEarly.has(ctx) && !on._session) {
+            await store.destroy(prefix + String(on.sessionId));
+            ids.reset.call(ctx);
+          }
         }) as Promise<void>;
     },
 
@@ -128,8 +138,6 @@ export function koaGenericSession(
     },
   };
 }
-
-const newId = () => randomBytes(24).toString("base64url");
 
 function oldStoreOf(client: GenericStore): OldStore {
   return {
@@ -156,9 +164,21 @@ async function readOld(client: GenericStore, key: string): Promise<unknown> {
   }
 }
 
-function bridgedStore(client: GenericStore, bridging: BridgingStore): GenericStore {
+function bridgedStore(
+  client: GenericStore,
+  bridging: BridgingStore,
+  { reconnectTimeout }: GenericOptions,
+): GenericStore {
+  const connection = connectionOf(client, reconnectTimeout);
   return {
-    get: (key) => bridging.get(key, () => readOld(client, key)),
+    get: (key) =>
+      bridging.get(key, async (ctx) => {
+        await connection.ready();
+        const value = await readOld(client, key);
+        // Another request has just ended it: taken for new, it would come back under another id.
+        const isReadAgain = !value && ctx !== undefined && bridging.currentKey() === key;
+        return isReadAgain ? (ctx as GenericContext)._session : value;
+      }),
     set: (key, value, ttl) =>
       bridging.set(
         key,
@@ -167,7 +187,5 @@ function bridgedStore(client: GenericStore, bridging: BridgingStore): GenericSto
         () => client.destroy(key),
       ),
     destroy: (key) => bridging.destroy(key, () => client.destroy(key)),
-    // It waits for a store that says when it has lost its connection.
-    ...(client.on && { on: client.on.bind(client) }),
   };
 }

@@ -1,5 +1,5 @@
 import type { Context } from "koa";
-import { cookieOf, isObject } from "./cookie.js";
+import { cookieOf, isObject, ownMaxAgeInSeconds } from "./cookie.js";
 import {
   type ExpressSessionOptions,
   expiryOf,
@@ -9,7 +9,7 @@ import {
   verifiedId,
 } from "./express-session-format.js";
 import { commitCarried, readOnlyMiddleware, type ReadOnlySystem } from "./read-only.js";
-import type { BridgingStore, LegacySource, LegacyValue } from "./source.js";
+import type { BridgingStore, LegacySource, LegacyValue } from "../source.js";
 
 type Callback = (error?: Error | null, result?: unknown) => void;
 
@@ -20,8 +20,10 @@ type Callback = (error?: Error | null, result?: unknown) => void;
  * @param options the options object that express-session was given
  * @throws TypeError that lists every invalid option
  */
-export function expressSession(options: ExpressSessionOptions): LegacySource {
-  const { secrets, store, name, cookie, table } = readExpressOptions(options);
+export function expressSession<Options extends ExpressSessionOptions>(
+  options: Options,
+): LegacySource {
+  const { secrets, store, name, cookieFor, configuredMaxAge, table } = readExpressOptions(options);
   const ids = new WeakMap<Context, string | undefined>();
 
   const read = (id: string) =>
@@ -36,27 +38,27 @@ export function expressSession(options: ExpressSessionOptions): LegacySource {
   const destroy = async (id: string) => {
     await call((callback) => store.destroy(id, callback));
   };
-  const join = ({ data, bookkeeping }: LegacyValue) => ({ ...bookkeeping, ...data });
+  const touchStored = async (id: string, value: unknown) => {
+    if (store.touch !== undefined) {
+      await call((callback) => store.touch?.(id, storableSession(value) as never, callback));
+      return;
+    }
+    // Such a store keeps alive what is stored again, which is what `resave` is for.
+    const stored = options.resave === false ? undefined : await read(id);
+    if (isObject(stored)) await write(id, renewedSession(stored) ?? stored);
+  };
+  // Data of the name `cookie` would take the place of the session's expiry.
+  const join = ({ data, bookkeeping }: LegacyValue) => ({ ...data, ...bookkeeping });
 
   // express-session lets a session live on that is used, and has its store know.
   function touch(id: string, value: unknown, bridging: BridgingStore): void {
     const renewed = renewedSession(value);
-    bridging.later(async () => {
-      if (renewed !== undefined) {
-        await bridging.set(
-          id,
-          renewed,
-          (_, next) => write(id, next),
-          () => destroy(id),
-        );
-      } else if (expiryOf(value) === undefined && store.touch !== undefined) {
-        // As with express-session, no request fails for it.
-        const touched = call((callback) =>
-          store.touch?.(id, storableSession(value) as never, callback),
-        );
-        await touched.catch(() => undefined);
-      }
-    });
+    if (renewed === undefined && expiryOf(value) !== undefined) return;
+    const kept = renewed ?? value;
+    // As with express-session, no request fails for it.
+    bridging.later(() =>
+      bridging.touch(id, kept, () => touchStored(id, kept).catch(() => undefined)),
+    );
   }
 
   const system: ReadOnlySystem = {
@@ -66,9 +68,21 @@ export function expressSession(options: ExpressSessionOptions): LegacySource {
       return key === undefined ? undefined : { key };
     },
     clear(ctx) {
-      const { isSecure, ...place } = cookie;
-      ctx.cookies.set(name, null, { ...place, secure: isSecure && ctx.secure, signed: false });
+      const { path = "/", domain, secure } = cookieFor(ctx);
+      const place = { path, ...(domain !== undefined && { domain }) };
+      const isSecure = secure === true && ctx.secure;
+      ctx.cookies.set(name, null, { ...place, secure: isSecure, signed: false });
     },
+    renewed: renewedSession,
+    withMaxAge(bookkeeping, milliseconds) {
+      const lifetime = milliseconds ?? configuredMaxAge;
+      const expires = lifetime === null ? null : new Date(Date.now() + lifetime).toISOString();
+      const own = { originalMaxAge: lifetime, expires };
+      const stored = isObject(bookkeeping["cookie"]) ? bookkeeping["cookie"] : {};
+      return { ...bookkeeping, cookie: { ...stored, ...own } };
+    },
+    ownMaxAgeInSeconds: ({ cookie: stored }) =>
+      ownMaxAgeInSeconds(isObject(stored) ? stored["originalMaxAge"] : undefined, configuredMaxAge),
     split(value) {
       const { cookie, ...data } = isObject(value) ? value : {};
       return { data, bookkeeping: cookie === undefined ? {} : { cookie } };
@@ -100,12 +114,7 @@ export function expressSession(options: ExpressSessionOptions): LegacySource {
     join,
     commit: commitCarried,
     expiresAt: (bookkeeping) => expiryOf(bookkeeping) ?? null,
-    ownMaxAgeInSeconds({ cookie: stored }) {
-      const own = isObject(stored) ? stored["originalMaxAge"] : undefined;
-      const { maxAge } = options.cookie ?? {};
-      const isOwn = typeof own === "number" && own > 0 && typeof maxAge === "number";
-      return isOwn && own !== maxAge ? Math.ceil(own / 1000) : null;
-    },
+    ownMaxAgeInSeconds: system.ownMaxAgeInSeconds,
     install: (_app, bridging) => readOnlyMiddleware(system, bridging),
     extendTokenPath(_ctx, session) {
       session.keepsUnderscored = true;

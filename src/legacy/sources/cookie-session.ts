@@ -1,29 +1,44 @@
 import Keygrip from "keygrip";
 import type { Context } from "koa";
-import { describe, OptionsReader } from "../options.js";
-import { type CookieKeys, cookieOf, isObject, verifiedCookie } from "./cookie.js";
+import { describe, OptionsReader } from "../../options.js";
+import {
+  type CookieKeys,
+  cookieOf,
+  isObject,
+  ownMaxAgeInSeconds,
+  verifiedCookie,
+} from "./cookie.js";
 import { makeDataCookieId, parseDataCookieId } from "./data-cookie-id.js";
 import { commitCarried, readOnlyMiddleware, type ReadOnlySystem } from "./read-only.js";
-import { hashLegacyKey } from "./sealed-key.js";
-import type { LegacyKey, LegacySource } from "./source.js";
+import { hashLegacyKey } from "../sealed-key.js";
+import type { LegacyKey, LegacySource } from "../source.js";
 
 /** The options that the application gave to cookie-session, as far as they matter here. */
 export interface CookieSessionOptions {
-  /** What cookies are signed with; of several, any. */
-  keys?: readonly string[] | CookieKeys;
+  /** What cookies are signed with: a list of keys, of which any, or a Keygrip. */
+  keys?: unknown;
   /** The same, when there is one alone. */
-  secret?: string;
+  secret?: string | undefined;
   /** The cookie's name. Default `session`. */
-  name?: string;
+  name?: string | undefined;
   /** Default true. Unsigned cookies are refused unless the bridge is told `allowUnsigned`. */
-  signed?: boolean;
-  path?: string;
-  domain?: string;
+  signed?: boolean | undefined;
+  path?: string | undefined;
+  domain?: string | undefined;
   /** The cookie's lifetime in milliseconds. */
-  maxAge?: number;
-  secure?: boolean;
-  [option: string]: unknown;
+  maxAge?: number | undefined;
+  secure?: boolean | undefined;
+  expires?: Date | undefined;
+  sameSite?: boolean | "strict" | "lax" | "none" | undefined;
+  partitioned?: boolean | undefined;
+  priority?: "low" | "medium" | "high" | undefined;
 }
+
+// The cookie has no room for it: the link alone keeps it, and no data is of this name.
+const kept = Symbol("bookkeeping");
+
+// By `app.keys`, that is: these cookies have keys of their own.
+const unsigned = { signed: false, overwrite: true };
 
 /**
  * Sessions of cookie-session 2, for an application that has moved to Koa. Its cookies are read and
@@ -33,7 +48,9 @@ export interface CookieSessionOptions {
  * @param options the options object that cookie-session was given
  * @throws TypeError that lists every invalid option
  */
-export function cookieSession(options: CookieSessionOptions = {}): LegacySource {
+export function cookieSession<Options extends CookieSessionOptions>(
+  options: Options,
+): LegacySource {
   const { name, keys, place } = readOptions(options);
   const sourceName = `cookie-session:${name}`;
   const idCookie = `${name}.bridge`;
@@ -51,6 +68,9 @@ export function cookieSession(options: CookieSessionOptions = {}): LegacySource 
   };
 
   const placeFor = (ctx: Context) => ({ ...place, secure: options.secure === true && ctx.secure });
+  const { maxAge, expires, sameSite, partitioned, priority } = options;
+  // As long as the cookie that it stands beside, and wherever that is sent.
+  const attributes = { maxAge, expires, sameSite, partitioned, priority };
 
   function findKey(ctx: Context, now: Date): LegacyKey | undefined {
     const value = valueOf(ctx);
@@ -70,11 +90,17 @@ export function cookieSession(options: CookieSessionOptions = {}): LegacySource 
     clear(ctx) {
       const isOwn = keys !== undefined;
       for (const cookie of [name, ...(isOwn ? [`${name}.sig`] : []), idCookie]) {
-        ctx.cookies.set(cookie, null, { ...placeFor(ctx), signed: false, overwrite: true });
+        ctx.cookies.set(cookie, null, { ...attributes, ...placeFor(ctx), ...unsigned });
       }
     },
-    split: (value) => ({ data: isObject(value) ? { ...value } : {}, bookkeeping: {} }),
-    join: ({ data }) => data,
+    split(value) {
+      const members: Record<string | symbol, unknown> = isObject(value) ? value : {};
+      const { [kept]: bookkeeping, ...data } = members;
+      return { data, bookkeeping: isObject(bookkeeping) ? bookkeeping : {} };
+    },
+    join: ({ data, bookkeeping }) => ({ ...data, [kept]: bookkeeping }),
+    ownMaxAgeInSeconds: ({ maxAge: own }) => ownMaxAgeInSeconds(own, maxAge),
+    withMaxAge: (_, milliseconds) => (milliseconds === null ? {} : { maxAge: milliseconds }),
     read: (ctx) => decoded(valueOf(ctx) ?? ""),
     write: () => Promise.resolve(),
     destroy: () => Promise.resolve(),
@@ -94,17 +120,15 @@ export function cookieSession(options: CookieSessionOptions = {}): LegacySource 
     join,
     commit: commitCarried,
     expiresAt: () => null,
-    ownMaxAgeInSeconds: () => null,
+    ownMaxAgeInSeconds: system.ownMaxAgeInSeconds,
 
     identify(ctx, key) {
       if (ctx.headerSent || (options.secure === true && !ctx.secure)) return;
-      const lasting = options.maxAge !== undefined && { maxAge: options.maxAge };
       const cookie = {
+        ...attributes,
         ...placeFor(ctx),
-        ...lasting,
+        ...unsigned,
         httpOnly: true,
-        signed: false,
-        overwrite: true,
       };
       ctx.cookies.set(idCookie, `${key}~${signatureOf(key)}`, cookie);
     },
@@ -137,6 +161,9 @@ function readOptions(options: CookieSessionOptions) {
   const { secret, name = "session", signed = true, path = "/", domain } = given;
   const keys = given.keys ?? (secret === undefined ? [] : [secret]);
   const isKeygrip = isObject(keys) && typeof (keys as { verify?: unknown }).verify === "function";
+  if (typeof options === "function") {
+    reader.problem("options", "must be the options alone, without the function of cookie-session");
+  }
   if (typeof (name as unknown) !== "string" || name === "") {
     reader.problem("name", `must be the cookie's name, got ${describe(name)}`);
   }

@@ -3,15 +3,16 @@ import {
   deleteExpiredCompasSessions,
   readCompasSession,
   writeCompasSession,
-} from "../store/compas-table.js";
-import type { Pool } from "../store/database.js";
+} from "../../store/compas-table.js";
+import type { Pool } from "../../store/database.js";
 import { isObject } from "./cookie.js";
-import type { OldTable } from "../store/old-table.js";
+import type { OldTable } from "../../store/old-table.js";
+import { isUuid } from "../../store/uuid.js";
 
 /** The store that Compas kept its cookie sessions in, as koa-session wants one. */
 export interface CompasLegacyStore {
   /** The session's data; false for an unknown or expired session. */
-  get(id: string): Promise<unknown>;
+  get(id: string): Promise<object | false>;
   /** @param maxAge in milliseconds; anything but a number, such as "session", keeps it for 30 minutes */
   set(id: string, session: unknown, maxAge?: unknown): Promise<void>;
   destroy(id: string): Promise<void>;
@@ -20,8 +21,6 @@ export interface CompasLegacyStore {
 }
 
 const thirtyMinutes = 30 * 60 * 1000;
-const uuid = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-
 const tables = new WeakMap<object, OldTable & { pool: Pool }>();
 
 /**
@@ -36,13 +35,13 @@ export function compasLegacyStore(pool: Pool): CompasLegacyStore {
   }
   const store: CompasLegacyStore = {
     // Anything but a UUID is nobody's session; PostgreSQL would refuse it with an error.
-    get: async (id) => (uuid.test(id) && (await readCompasSession(pool, id))) || false,
+    get: async (id) => (isUuid(id) && (await readCompasSession(pool, id))) || false,
     async set(id, data, maxAge) {
       const lifetime = typeof maxAge === "number" ? maxAge : thirtyMinutes;
       await writeCompasSession(pool, { id, data, expires: new Date(Date.now() + lifetime) });
     },
     async destroy(id) {
-      if (uuid.test(id)) await deleteCompasSession(pool, id);
+      if (isUuid(id)) await deleteCompasSession(pool, id);
     },
     clean: () => deleteExpiredCompasSessions(pool),
   };

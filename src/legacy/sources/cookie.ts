@@ -1,4 +1,5 @@
 import type { Context } from "koa";
+import { maximumLifetimeInSeconds } from "../../options.js";
 
 /** What signs and verifies cookies: a Keygrip. */
 export interface CookieKeys {
@@ -24,6 +25,16 @@ export function verifiedCookie(
   const signature = cookieOf(ctx, `${name}.sig`);
   if (value === undefined || signature === undefined) return undefined;
   return keys?.verify(`${name}=${value}`, signature) === true ? value : undefined;
+}
+
+/**
+ * A lifetime that the application gave one session, in seconds; null for the configured one.
+ *
+ * @param maxAge in milliseconds, like `configured`
+ */
+export function ownMaxAgeInSeconds(maxAge: unknown, configured: unknown): number | null {
+  const isOwn = typeof maxAge === "number" && maxAge > 0 && maxAge !== configured;
+  return isOwn ? Math.min(Math.ceil(maxAge / 1000), maximumLifetimeInSeconds) : null;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

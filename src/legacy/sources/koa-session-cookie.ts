@@ -1,16 +1,20 @@
 import type { Context } from "koa";
+import { type Changes, changesBetween, type SessionData } from "../../commit.js";
 import { isObject } from "./cookie.js";
 import { makeDataCookieId, parseDataCookieId } from "./data-cookie-id.js";
 import {
   accepting,
   commonSource,
+  type ContextSession,
   type CreateKoaSession,
   defaultMaxAge,
+  forgetEarlyRead,
   type KoaSessionOptions,
   readCookie,
+  split,
 } from "./koa-session-format.js";
-import { hashLegacyKey } from "./sealed-key.js";
-import type { LegacySource } from "./source.js";
+import { hashLegacyKey } from "../sealed-key.js";
+import type { LegacySource } from "../source.js";
 
 // The member of the payload that holds the id. An underscore hides it from the application.
 const idMember = "_bridge";
@@ -83,11 +87,17 @@ export function cookieSource(
         app,
       );
       return (ctx, next) => {
-        forgetEarlyRead(ctx);
+        const begun = forgetEarlyRead(ctx);
+        const early = begun?.opts.key === options.key ? begun : undefined;
+        const cookie = readCookie(ctx, options);
+        const seen = cookie === undefined ? undefined : decodeSafely(options, cookie);
         watchClearing(ctx, options.key, () => {
           store.cookie.clear();
         });
-        return middleware(ctx, next) as Promise<void>;
+        return middleware(ctx, () => {
+          if (early !== undefined) redo(ctx, early, split(seen).data);
+          return next();
+        }) as Promise<void>;
       };
     },
   };
@@ -106,13 +116,24 @@ function decodeSafely(
   }
 }
 
-// koa-session decodes a data cookie as soon as anybody looks at ctx.session. What was decoded before the
-// link was looked up may have ended, so it must be decoded again.
-function forgetEarlyRead(ctx: Context): void {
-  const own = ctx as unknown as Record<symbol, { constructor?: { name?: string } } | undefined>;
-  for (const symbol of Object.getOwnPropertySymbols(ctx)) {
-    if (own[symbol]?.constructor?.name === "ContextSession") Reflect.deleteProperty(ctx, symbol);
+// What a middleware above has done to the session, once more. If it had read it, the changes alone: what it
+// has read may have ended.
+function redo(ctx: Context, { session: early, prevHash }: ContextSession, seen: SessionData): void {
+  const on = ctx as { session?: SessionData | null };
+  if (early === undefined) return;
+  if (early === false) {
+    on.session = null;
+    return;
   }
+  if (!early.isNew && prevHash === undefined) on.session = early.toJSON();
+  else change(on.session, changesBetween(seen, early.toJSON()));
+  if (early._requireSave === true && on.session) on.session["maxAge"] = early.maxAge;
+}
+
+function change(session: SessionData | null | undefined, changes: Changes | undefined): void {
+  if (!session || changes === undefined) return;
+  Object.assign(session, changes.set);
+  for (const name of changes.removed) Reflect.deleteProperty(session, name);
 }
 
 // koa-session calls no hook when it removes a data cookie: it sets the cookie empty.

@@ -58,6 +58,13 @@ function appName(): string {
 /** Compas's own function takes the application first, and gives it keys; koa-session takes either order. */
 export function setsKeys(session: (...args: object[]) => unknown, options: object): boolean {
   const app = { use: () => undefined, context: {}, keys: undefined };
-  session(app, { ...options });
+  session(app, { ...options, keepPublicCookie: false, renew: false });
   return app.keys !== undefined;
+}
+
+/** Its default for the cookie's name is not that of later versions. */
+export function isKoaSession5(session: (...args: object[]) => unknown): boolean {
+  const options: { key?: string } = {};
+  session(options, { use: () => undefined, context: {} });
+  return options.key === "koa:sess";
 }

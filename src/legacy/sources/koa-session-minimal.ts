@@ -1,8 +1,12 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context, Middleware, Next } from "koa";
+import { BridgeError } from "../../errors.js";
 import { cookieOf, isObject } from "./cookie.js";
-import type { BridgingStore, LegacySource, OldStore } from "./source.js";
+import { settled } from "./generator.js";
+import { checkGiven } from "./given.js";
+import type { BridgingStore, LegacySource, OldStore } from "../source.js";
 
-/** What koa-session-minimal's store has to do; it may answer with a promise or without. */
+/** What koa-session-minimal's store has to do; how it may answer, see `settled`. */
 interface MinimalStore {
   get(key: string): unknown;
   set(key: string, value: unknown, ttl: number): unknown;
@@ -27,6 +31,13 @@ interface MinimalContext {
   sessionHandler?: { regenerateId(): void };
 }
 
+/** The key that koa-session-minimal, which does not tell it, has stored the request's session under. */
+interface StoredUnder {
+  key?: string;
+}
+
+const storedUnder = new AsyncLocalStorage<StoredUnder>();
+
 // koa-session-minimal's lifetime of a session whose cookie has none, in milliseconds.
 const defaultLifetime = 24 * 60 * 60 * 1000;
 
@@ -42,28 +53,24 @@ export function koaSessionMinimal(
   config: object = {},
 ): LegacySource {
   const { key = "koa:sess", store: given, cookie } = config as MinimalOptions;
-  if (typeof session !== "function") {
-    throw new TypeError(
-      "koaSessionMinimal: the first argument must be the function that koa-session-minimal exports",
-    );
-  }
-  if (!isObject(given)) {
-    throw new TypeError(
-      "koaSessionMinimal: store is missing; without one koa-session-minimal keeps sessions in the memory of the process, where nothing can be carried over from",
-    );
-  }
-  const store: MinimalStore = given;
-  const cookieFor = (ctx: Context): CookieOptions =>
-    (typeof cookie === "function" ? cookie(ctx) : cookie) ?? {};
+  checkGiven({ caller: "koaSessionMinimal", library: "koa-session-minimal" }, session, given);
+  const store = given as MinimalStore;
+  // The application's function looks at `ctx.session`, which is not always this one, or is not there yet.
+  const cookieFor = (ctx: Context, session: unknown): CookieOptions => {
+    if (typeof cookie !== "function") return cookie ?? {};
+    const isItsOwn = isObject(session) && (ctx as MinimalContext).session === session;
+    const value = isObject(session) ? session : {};
+    return cookie(isItsOwn ? ctx : (Object.create(ctx, { session: { value } }) as Context));
+  };
 
   const oldStore: OldStore = {
-    get: async (storeKey) => store.get(storeKey),
+    get: async (storeKey) => settled(store.get(storeKey)),
     async set(storeKey, { data, bookkeeping }) {
       const lifetime = Number(bookkeeping["expires"]) - Date.now();
-      if (lifetime > 0) await store.set(storeKey, data, lifetime);
+      if (lifetime > 0) await settled(store.set(storeKey, data, lifetime));
     },
     async destroy(storeKey) {
-      await store.destroy(storeKey);
+      await settled(store.destroy(storeKey));
     },
   };
 
@@ -72,32 +79,46 @@ export function koaSessionMinimal(
   // koa-session-minimal stores the session when the handler is done, or seems to be: `storeNow` has it go
   // on before. What the handler changes after that is stored here.
   async function run(middleware: Middleware, ctx: Context, next: Next, bridging: BridgingStore) {
+    const on = ctx as Context & MinimalContext;
     let handling: Promise<void> | undefined;
     let storedEarly: string | undefined;
     const askedFor = new Promise<void>((resolve) => {
       storeNow.set(ctx, async () => {
-        storedEarly = JSON.stringify((ctx as MinimalContext).session);
+        if (!isPopulated(on.session)) throw new BridgeError("no-session");
+        if (storedEarly !== undefined) return storeChange();
+        storedEarly = JSON.stringify(on.session);
         resolve();
+        // A handler that has waited for nothing yet runs before `stored` is there.
+        await Promise.resolve();
         await stored;
+        on.sessionHandler = { regenerateId: tooLate };
       });
     });
-    const stored = middleware(ctx, async () => {
+    const under: StoredUnder = {};
+    const stored = storedUnder.run(under, middleware, ctx, async () => {
       handling = next() as Promise<void>;
       await Promise.race([handling, askedFor]);
-      const isStored = isPopulated((ctx as MinimalContext).session);
       // It would store the session under whatever id the client has made up.
-      if (isStored && !bridging.isOpened()) (ctx as MinimalContext).sessionHandler?.regenerateId();
+      if (isPopulated(on.session) && !bridging.isOpened()) on.sessionHandler?.regenerateId();
     }) as Promise<void>;
     await stored;
     await handling;
-    const { session } = ctx as MinimalContext;
-    const storeKey = bridging.currentKey();
-    if (storedEarly === undefined || storeKey === undefined) return;
-    if (storedEarly === JSON.stringify(session)) return;
-    const old = bridgedStore(store, bridging);
-    if (isPopulated(session)) old.set(storeKey, session, lifetimeOf(cookieFor(ctx)));
-    else old.destroy(storeKey);
-    if (!isPopulated(session)) source.clear(ctx);
+    if (storedEarly !== undefined) storeChange();
+
+    function storeChange() {
+      const { session } = on;
+      const json = JSON.stringify(session);
+      if (json === storedEarly) return;
+      storedEarly = json;
+      const storeKey = under.key ?? bridging.currentKey();
+      if (storeKey === undefined) return;
+      if (isPopulated(session)) {
+        bridgedStore(store, bridging).set(storeKey, session, lifetimeOf(cookieFor(ctx, session)));
+        return;
+      }
+      bridging.later(() => bridging.destroy(storeKey, () => settled(store.destroy(storeKey))));
+      source.clear(ctx);
+    }
   }
 
   const source: LegacySource = {
@@ -109,14 +130,14 @@ export function koaSessionMinimal(
 
     isPresented: (ctx) => cookieOf(ctx, key) !== undefined,
 
-    // It takes the cookie as signed when the application has keys, though it never signs one.
+    // It signs no cookie and asks for no signature, also when the application has keys.
     readKey(ctx) {
-      const id = ctx.app.keys === undefined ? cookieOf(ctx, key) : undefined;
+      const id = cookieOf(ctx, key);
       return id === undefined ? undefined : { key: `${key}:${id}` };
     },
 
     clear(ctx) {
-      const options = { path: "/", httpOnly: true, ...cookieFor(ctx), overwrite: true };
+      const options = { path: "/", httpOnly: true, ...cookieFor(ctx, {}), overwrite: true };
       ctx.cookies.set(key, null, { ...options, signed: false, maxAge: undefined });
     },
 
@@ -124,7 +145,7 @@ export function koaSessionMinimal(
 
     split: (value, ctx) => ({
       data: isObject(value) ? { ...value } : {},
-      bookkeeping: { expires: Date.now() + lifetimeOf(cookieFor(ctx)) },
+      bookkeeping: { expires: Date.now() + lifetimeOf(cookieFor(ctx, value)) },
     }),
     join: ({ data }) => data,
     expiresAt: ({ expires }) => (typeof expires === "number" ? new Date(expires) : null),
@@ -138,8 +159,18 @@ export function koaSessionMinimal(
     extendTokenPath(ctx, session) {
       session.keepsUnderscored = true;
       session.isRemovedWhenEmpty = true;
+      Object.defineProperty(ctx, "session", {
+        get: () => session.get(),
+        set: (value: unknown) => {
+          session.set(isObject(value) ? value : null);
+        },
+        configurable: true,
+        enumerable: true,
+      });
       (ctx as MinimalContext).sessionHandler = {
         regenerateId() {
+          // Also when the handler never looks at the session.
+          session.get();
           session.isMovedAtCommit = true;
         },
       };
@@ -153,26 +184,34 @@ const lifetimeOf = ({ maxAge }: CookieOptions) =>
 
 const isPopulated = (session: unknown) => isObject(session) && Object.keys(session).length > 0;
 
+function tooLate(): never {
+  throw new Error("ctx.sessionHandler.regenerateId() has to come before bridge.issueTokens(ctx)");
+}
+
 // koa-session-minimal waits for `get` alone.
 function bridgedStore(store: MinimalStore, bridging: BridgingStore) {
   return {
     async get(key: string) {
-      const value = await bridging.get(key, () => store.get(key));
+      const value = await bridging.get(key, () => settled(store.get(key)));
       if (isObject(value)) bridging.accept();
       return value;
     },
     set(key: string, value: unknown, ttl: number) {
+      const under = storedUnder.getStore();
+      if (under !== undefined) under.key = key;
       bridging.later(() =>
         bridging.set(
           key,
           value,
-          (_, next) => store.set(key, next, ttl),
-          () => store.destroy(key),
+          (_, next) => settled(store.set(key, next, ttl)),
+          () => settled(store.destroy(key)),
         ),
       );
     },
     destroy(key: string) {
-      bridging.later(() => bridging.destroy(key, () => store.destroy(key)));
+      // Whoever has an id that opens nothing (no more) has not asked to log out.
+      if (!bridging.isOpened()) return;
+      bridging.later(() => bridging.destroy(key, () => settled(store.destroy(key))));
     },
   };
 }

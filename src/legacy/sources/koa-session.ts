@@ -6,12 +6,13 @@ import {
   commonSource,
   type CreateKoaSession,
   defaultMaxAge,
+  forgetEarlyRead,
   join,
   type KoaSessionOptions,
   type KoaSessionStore,
   readCookie,
 } from "./koa-session-format.js";
-import type { LegacySource, LegacyValue, OldStore } from "./source.js";
+import type { LegacySource, LegacyValue, OldStore } from "../source.js";
 
 // koa-session has the store keep a session this much longer than the cookie.
 const storeMargin = 10_000;
@@ -49,8 +50,13 @@ export function koaSessionSource(
 // koa-session writes its defaults into the options it is given: here into a copy, for an app of no use.
 function fillIn(create: CreateKoaSession, config: object): KoaSessionOptions {
   const options = { ...config };
-  create(options, { use: () => undefined, context: {} });
-  return options as KoaSessionOptions;
+  const made: unknown = create(options, { use: () => undefined, context: {} });
+  if (typeof made === "function" && "encode" in options) return options as KoaSessionOptions;
+  // A ready middleware answers with a promise, which fails.
+  Promise.resolve(made).catch(() => undefined);
+  throw new TypeError(
+    'koaSession: the first argument is not koa-session itself; hand in what import session from "koa-session" gives, without calling it, and for koa-generic-session or koa-session-minimal take koaGenericSession or koaSessionMinimal',
+  );
 }
 
 function storeSource(
@@ -91,8 +97,8 @@ function storeSource(
       return key ? { key } : undefined;
     },
 
-    install: (app, store) =>
-      create(
+    install(app, store) {
+      const middleware = create(
         {
           ...config,
           ContextStore: undefined,
@@ -112,7 +118,12 @@ function storeSource(
           },
         },
         app,
-      ),
+      );
+      return (ctx, next) => {
+        forgetEarlyRead(ctx);
+        return middleware(ctx, next) as Promise<void>;
+      };
+    },
   };
 }
 

@@ -1,10 +1,16 @@
 import type { Context, Middleware, Next } from "koa";
-import { compasDefaults, compasKeys, type CompasOptions, setsKeys } from "./compas-defaults.js";
+import {
+  compasDefaults,
+  compasKeys,
+  type CompasOptions,
+  isKoaSession5,
+  setsKeys,
+} from "./compas-defaults.js";
 import { tableOf } from "./compas-store.js";
 import { isObject } from "./cookie.js";
 import { koaSessionSource } from "./koa-session.js";
 import type { CreateKoaSession, KoaSessionStore } from "./koa-session-format.js";
-import type { LegacySource } from "./source.js";
+import type { LegacySource } from "../source.js";
 
 /**
  * Cookie sessions of Compas: those of `session(app, opts)` from `@compas/server`, or, where Compas has
@@ -14,7 +20,8 @@ import type { LegacySource } from "./source.js";
  * @param session the application's own import of Compas's `session`, or of koa-session
  * @param config the options that the application gave to it; not changed. As `store`, take
  *   `compasLegacyStore(pool)`.
- * @throws TypeError when an environment variable is missing that Compas needs
+ * @throws TypeError when an environment variable is missing that Compas needs, or for koa-session 5 with
+ *   `keepPublicCookie`
  */
 export function compasSession(
   session: (...args: never[]) => unknown,
@@ -28,8 +35,14 @@ export function compasSession(
   const options: CompasOptions = { ...compasDefaults(), ...config };
   const keys = compasKeys();
   const call = session as (...args: object[]) => Middleware;
-  const create: CreateKoaSession = setsKeys(call, options)
-    ? (given, app) => call(app, given)
+  const isOwn = setsKeys(call, options);
+  if (!isOwn && options.keepPublicCookie === true && isKoaSession5(call)) {
+    throw new TypeError(
+      "compasSession: keepPublicCookie needs koa-session 6 or later, or session of @compas/server; koa-session 5 does not tell its store which request it serves",
+    );
+  }
+  const create: CreateKoaSession = isOwn
+    ? (given, app) => call(app, withOwnStore(given as CompasOptions))
     : (given, app) => {
         Object.assign(app, { keys });
         return asCompasDoes(call, given as CompasOptions, app);
@@ -48,6 +61,17 @@ export function compasSession(
       if (publicCookie !== undefined) setPublicCookie(ctx, options, "");
     },
   };
+}
+
+/** Compas puts functions of its own into the store that it is given: into another object, then. */
+function withOwnStore({ store, ...given }: CompasOptions): object {
+  if (store === undefined) return given;
+  const own = (name: "set" | "destroy") => ({
+    value: Reflect.get(store, name) as unknown,
+    writable: true,
+  });
+  const open = { set: own("set"), destroy: own("destroy") };
+  return { ...given, store: Object.create(store, open) as object };
 }
 
 /** What Compas's `session` adds to koa-session. */

@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { describe, OptionsReader } from "../options.js";
-import type { OldTable } from "../store/old-table.js";
+import type { Context } from "koa";
+import { describe, OptionsReader } from "../../options.js";
+import type { OldTable } from "../../store/old-table.js";
 import { isObject } from "./cookie.js";
 
 type Callback = (error?: Error | null, session?: unknown) => void;
@@ -13,29 +14,39 @@ export interface ExpressSessionStore {
   touch?(id: string, session: never, callback?: Callback): unknown;
 }
 
+interface ExpressCookieOptions {
+  path?: string;
+  domain?: string;
+  maxAge?: number | null;
+  secure?: boolean | "auto";
+}
+
 /** The options that the application gave to express-session, as far as they matter here. */
 export interface ExpressSessionOptions {
-  /** What cookies are signed with; of several, any. */
-  secret: string | readonly string[];
+  /** What cookies are signed with, text or bytes; of several, any. */
+  secret: unknown;
   /** Any store of express-session; its own types differ from package to package. */
-  store: object;
+  store?: object | undefined;
   /** The cookie's name. Default `connect.sid`. */
-  name?: string;
-  cookie?: { path?: string; domain?: string; maxAge?: number | null; [option: string]: unknown };
+  name?: string | undefined;
+  /** Attributes of the cookie, or a function of the request that gives them. */
+  cookie?: object | undefined;
+  /** False: a store that cannot be told of a session's use is not written then. Default true. */
+  resave?: boolean | undefined;
   /**
    * The store is connect-pg-simple, and its table is in the database of the bridge's own pool: the first
    * look-up then also reads the session. Default false.
    */
-  isInSameDatabase?: boolean;
-  [option: string]: unknown;
+  isInSameDatabase?: boolean | undefined;
 }
 
 interface ParsedOptions {
-  readonly secrets: readonly string[];
+  readonly secrets: readonly (string | Uint8Array)[];
   readonly store: ExpressSessionStore;
   readonly name: string;
-  /** Where the cookie is to be cleared. */
-  readonly cookie: { path: string; domain?: string; isSecure: boolean };
+  readonly cookieFor: (ctx: Context) => ExpressCookieOptions;
+  /** Of the cookie, in milliseconds; null without one, or when a function decides. */
+  readonly configuredMaxAge: number | null;
   readonly table: OldTable | undefined;
 }
 
@@ -43,29 +54,43 @@ interface ParsedOptions {
 export function readExpressOptions(options: ExpressSessionOptions): ParsedOptions {
   const reader = new OptionsReader("expressSession");
   const given: Record<string, unknown> = isObject(options) ? options : {};
-  const { secret, store, name = "connect.sid", cookie = {}, isInSameDatabase = false } = given;
+  const { secret, store, cookie = {}, isInSameDatabase = false } = given;
+  const name = given["name"] ?? given["key"] ?? "connect.sid";
   const secrets: unknown[] = Array.isArray(secret) ? secret : [secret];
-  if (secrets.length === 0 || !secrets.every((each) => typeof each === "string" && each !== "")) {
+  if (typeof options === "function") {
+    reader.problem("options", "must be the options alone, without the function of express-session");
+  }
+  const isKey = (each: unknown) =>
+    (typeof each === "string" || each instanceof Uint8Array) && each.length > 0;
+  if (secrets.length === 0 || !secrets.every(isKey)) {
     reader.problem("secret", "must be the secret that express-session signs with, or several");
   }
   if (!isObject(store) || typeof store["get"] !== "function") {
     reader.problem("store", `must be the store of express-session, got ${describe(store)}`);
+  } else if (store.constructor.name === "MemoryStore") {
+    reader.problem(
+      "store",
+      "keeps sessions in the memory of the process, where nothing can be carried over from",
+    );
   }
   if (typeof name !== "string" || name === "") {
     reader.problem("name", `must be the cookie's name, got ${describe(name)}`);
   }
-  if (!isObject(cookie)) reader.problem("cookie", `must be an object, got ${describe(cookie)}`);
+  if (!isObject(cookie) && typeof cookie !== "function") {
+    reader.problem("cookie", `must be an object or a function, got ${describe(cookie)}`);
+  }
   const { quotedTable } = isObject(store) ? store : {};
   if (isInSameDatabase !== false && typeof quotedTable !== "function") {
     reader.problem("isInSameDatabase", "is for the store of connect-pg-simple alone");
   }
   reader.finish();
-  const { path = "/", domain, secure } = options.cookie ?? {};
+  const parsed = cookie as ExpressCookieOptions | ((request: unknown) => ExpressCookieOptions);
   return {
     secrets: secrets as string[],
     store: store as ExpressSessionStore,
     name: name as string,
-    cookie: { path, ...(domain !== undefined && { domain }), isSecure: secure === true },
+    cookieFor: (ctx) => (typeof parsed === "function" ? parsed(ctx.req) : parsed),
+    configuredMaxAge: (typeof parsed === "object" && parsed.maxAge) || null,
     table: isInSameDatabase === false ? undefined : tableOf(store as { quotedTable(): string }),
   };
 }
@@ -81,7 +106,7 @@ const tableOf = (store: { quotedTable(): string }): OldTable => ({
 /** The session's id, of a cookie `s:<id>.<signature>`: HMAC-SHA256 in base64 without padding. */
 export function verifiedId(
   cookie: string | undefined,
-  secrets: readonly string[],
+  secrets: readonly (string | Uint8Array)[],
 ): string | undefined {
   const value = decoded(cookie);
   if (value?.startsWith("s:") !== true) return undefined;
@@ -116,16 +141,17 @@ export function expiryOf(session: unknown): Date | undefined {
 }
 
 // Not at every request: the store need not be that precise.
-const renewAfterInMilliseconds = 60_000;
+const renewAfterInMilliseconds = (lifetime: number) => Math.min(60_000, lifetime / 10);
 
 /** The session with its whole lifetime before it; undefined while it nearly has. */
-export function renewedSession(session: unknown): object | undefined {
+export function renewedSession(session: unknown): Record<string, unknown> | undefined {
   const cookie = cookieIn(session);
   const { originalMaxAge } = cookie;
   const expiry = expiryOf(session);
   if (typeof originalMaxAge !== "number" || expiry === undefined) return undefined;
   const expires = new Date(Date.now() + originalMaxAge);
-  if (expires.getTime() - expiry.getTime() < renewAfterInMilliseconds) return undefined;
+  const used = expires.getTime() - expiry.getTime();
+  if (used < renewAfterInMilliseconds(originalMaxAge)) return undefined;
   return { ...(session as object), cookie: { ...cookie, expires: expires.toISOString() } };
 }
 

@@ -1,7 +1,7 @@
 import type { Context } from "koa";
-import type { Bookkeeping } from "../store/links.js";
-import { isObject } from "./cookie.js";
-import type { LegacySource } from "./source.js";
+import type { Bookkeeping } from "../../store/links.js";
+import { isObject, ownMaxAgeInSeconds } from "./cookie.js";
+import type { LegacySource } from "../source.js";
 
 /** What koa-generic-session asks of a store. */
 export interface GenericStore {
@@ -12,6 +12,8 @@ export interface GenericStore {
 }
 
 export interface GenericCookieOptions {
+  readonly httpOnly: boolean;
+  readonly overwrite: boolean;
   readonly signed: boolean;
   readonly path: string;
   readonly domain?: string;
@@ -24,24 +26,31 @@ export interface GenericOptions {
   prefix?: string;
   store?: GenericStore;
   ttl?: number | ((session: unknown) => number | undefined);
-  cookie?: Partial<GenericCookieOptions>;
+  cookie?: Partial<GenericCookieOptions> & { maxage?: number };
   defer?: boolean;
+  reconnectTimeout?: number;
   genSid?: (this: Context, length: number) => string | Promise<string>;
   valid?: (ctx: Context, session: unknown) => unknown;
   errorHandler?: (error: unknown, type: string, ctx: Context) => void;
-  sessionIdStore?: {
-    get(this: Context): string | undefined;
-    set(this: Context, id: string, session: unknown): void;
-    reset(this: Context): void;
-  };
+  sessionIdStore?: SessionIdStore;
+}
+
+/** How the id travels. */
+export interface SessionIdStore {
+  readonly get: (this: Context) => string | undefined;
+  readonly set: (this: Context, id: string, session: { cookie?: object }) => void;
+  readonly reset: (this: Context) => void;
 }
 
 /** The cookie's options, with koa-generic-session's defaults. */
 export const cookieOptionsOf = ({ cookie }: GenericOptions): GenericCookieOptions => ({
+  httpOnly: true,
   path: "/",
+  overwrite: true,
   signed: true,
   maxAge: 24 * 60 * 60 * 1000,
   ...cookie,
+  ...(cookie?.maxage && { maxAge: cookie.maxage }),
 });
 
 /** How a stored session is taken apart: its `cookie` member is koa-generic-session's, not data. */
@@ -66,11 +75,8 @@ export function genericFormat(
     expiresAt: ({ expires }: Bookkeeping) =>
       typeof expires === "number" ? new Date(expires) : null,
 
-    ownMaxAgeInSeconds({ cookie }: Bookkeeping) {
-      const maxAge = isObject(cookie) ? cookie["maxAge"] : undefined;
-      const isOwn = typeof maxAge === "number" && maxAge > 0 && maxAge !== configured;
-      return isOwn ? Math.ceil(maxAge / 1000) : null;
-    },
+    ownMaxAgeInSeconds: ({ cookie }: Bookkeeping) =>
+      ownMaxAgeInSeconds(isObject(cookie) ? cookie["maxAge"] : undefined, configured),
   };
 }
 
