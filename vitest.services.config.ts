@@ -10,7 +10,14 @@ export default defineConfig({
     ...runner,
     globalSetup: "test/support/services-setup.ts",
     projects: [
-      { test: { ...runner, name: "services", include: ["test/services/**/*.test.ts"] } },
+      {
+        test: {
+          ...runner,
+          name: "services",
+          include: ["test/services/**/*.test.ts"],
+          setupFiles: ["test/support/secrets-setup.ts"],
+        },
+      },
       newestFlowProject(),
     ],
   },

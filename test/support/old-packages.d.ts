@@ -34,3 +34,25 @@ declare module "cookie-session" {
   import type { RequestHandler } from "express";
   export default function cookieSession(options: object): RequestHandler;
 }
+
+declare module "koa-redis" {
+  import type { EventEmitter } from "node:events";
+  /** The client that it makes, an ioredis. */
+  interface Client {
+    connect(): Promise<void>;
+    disconnect(): void;
+    keys(pattern: string): Promise<string[]>;
+    get(key: string): Promise<string | null>;
+    /** In milliseconds; -1 for a key that does not expire. */
+    pttl(key: string): Promise<number>;
+  }
+  export interface RedisStore extends EventEmitter {
+    readonly client: Client;
+    /** "ready", "reconnecting", "end", … */
+    readonly status: string;
+    get(key: string): Promise<unknown>;
+    set(key: string, value: unknown, ttlInMilliseconds?: unknown): Promise<void>;
+    destroy(key: string): Promise<void>;
+  }
+  export default function redisStore(options: object): RedisStore;
+}

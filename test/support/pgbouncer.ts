@@ -1,10 +1,10 @@
-import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:net";
 import { ended, spawnUnprivileged, tailOfLog } from "./child-process.js";
 import { dieWithParent } from "./die-with-parent.js";
+import { findServer } from "./find-server.js";
 import { freePort } from "./free-port.js";
 import { giveToUnprivileged, unprivilegedTemporaryFolder } from "./unprivileged.js";
 
@@ -31,7 +31,7 @@ export async function startPgBouncer(
   postgresUrl: string,
   { queryWaitTimeoutInSeconds = 15 }: PgBouncerOptions = {},
 ): Promise<PgBouncer> {
-  const binary = findPgBouncer();
+  const binary = findServer("pgbouncer", "PgBouncer");
   const port = await freePort();
   const folder = await unprivilegedTemporaryFolder("session-bridge-pgbouncer-");
   const configFile = join(folder, "pgbouncer.ini");
@@ -72,18 +72,6 @@ export async function startPgBouncer(
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-function findPgBouncer(): string {
-  // Debian installs it for the superuser: not on everybody's PATH.
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  const binary = folders
-    .map((folder) => join(folder, "pgbouncer"))
-    .find((path) => existsSync(path));
-  if (binary === undefined) {
-    throw new Error("PgBouncer is not installed. Install it with: apt-get install -y pgbouncer");
-  }
-  return binary;
 }
 
 function configuration(postgres: URL, port: number, queryWaitTimeoutInSeconds: number): string {
