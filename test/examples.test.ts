@@ -3,12 +3,19 @@ import type { RequestListener } from "node:http";
 import type pg from "pg";
 import supertest from "supertest";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { createApp as createCounter } from "../examples/compas-counter.js";
+import { bearer, tokensOf } from "./support/app.js";
+import { Browser } from "./support/client.js";
 import { type TestDatabase, testDatabase } from "./support/database.js";
 import { startServer } from "./support/server.js";
+import { createCompasTable } from "./support/systems/compas.js";
+import { development, setCompasEnvironment } from "./support/systems/compas-environment.js";
 
-// An example exports `createApp(pool)`. That they compile is a matter of `npm run types`.
+// That they compile is a matter of `npm run types`.
 const folder = new URL("../examples/", import.meta.url);
 const names = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
+// Each exports `createApp(pool)`, of an application with a login, but for this one.
+const counter = "compas-counter.ts";
 
 interface Example {
   createApp(pool: pg.Pool): { callback(): RequestListener; silent: boolean };
@@ -28,12 +35,12 @@ test("there are some", () => {
   expect(names.length).toBeGreaterThan(2);
 });
 
-describe.each(names)("%s", (name) => {
-  test("has fewer than 60 lines", async () => {
-    const text = await readFile(new URL(name, folder), "utf8");
-    expect(text.trimEnd().split("\n").length).toBeLessThan(60);
-  });
+test.each(names)("%s has fewer than 60 lines", async (name) => {
+  const text = await readFile(new URL(name, folder), "utf8");
+  expect(text.trimEnd().split("\n").length).toBeLessThan(60);
+});
 
+describe.each(names.filter((name) => name !== counter))("%s", (name) => {
   test("runs: a stranger is served, a user logs in, is known, and logs out", async () => {
     const example = (await import(new URL(name, folder).href)) as Example;
     const { url, close } = await startServer(example.createApp(database.pool).callback());
@@ -50,5 +57,84 @@ describe.each(names)("%s", (name) => {
     } finally {
       await close();
     }
+  });
+});
+
+describe(counter, () => {
+  type Stage = Parameters<typeof createCounter>[1];
+  type Client = (path: string) => Promise<unknown>;
+
+  const urls = {} as Record<Stage, string>;
+  const closing: (() => Promise<void>)[] = [];
+
+  beforeAll(() => createCompasTable(database.pool));
+  beforeEach(async () => {
+    setCompasEnvironment(development);
+    for (const stage of ["before", "during", "after"] as const) {
+      const app = createCounter(database.pool, stage);
+      const server = await startServer(app.callback());
+      urls[stage] = server.url;
+      closing.push(server.close);
+    }
+    return async () => {
+      for (const close of closing.splice(0)) await close();
+    };
+  });
+
+  const withCookies = (browser: Browser): Client => {
+    return async (path) => (await browser.get(path)).body as unknown;
+  };
+
+  /** Keeps the tokens that it gets, and no cookie. */
+  const withTokens = (url: string): Client => {
+    let accessToken: string | undefined;
+    return async (path) => {
+      const sent = accessToken === undefined ? {} : bearer(accessToken);
+      const response = await new Browser(url).get(path, sent);
+      accessToken = tokensOf(response).accessToken ?? accessToken;
+      if (path === "/destroy") accessToken = undefined;
+      return response.body as unknown;
+    };
+  };
+
+  test.each<[Stage, string, (url: string) => Client]>([
+    ["before", "cookies", (url) => withCookies(new Browser(url))],
+    ["during", "cookies", (url) => withCookies(new Browser(url))],
+    ["during", "tokens", withTokens],
+    ["after", "tokens", withTokens],
+  ])("counts alike %s, by %s", async (stage, _, clientOf) => {
+    const client = clientOf(urls[stage]);
+    const counters: [string, number | null][] = [
+      ["/", null],
+      ["/init", 0],
+      ["/increment", 1],
+      ["/increment", 2],
+      ["/", 2],
+      ["/init", 0],
+      ["/destroy", null],
+      ["/", null],
+    ];
+    for (const [path, expected] of counters) {
+      expect(await client(path), path).toEqual({ counter: expected });
+    }
+  });
+
+  test("counts on what was counted before", async () => {
+    const browser = new Browser(urls.before);
+    await browser.get("/init");
+    await browser.get("/increment");
+
+    const during = await browser.clone({ baseUrl: urls.during, shared: true }).get("/increment");
+    expect(during.body).toEqual({ counter: 2 });
+    const sent = bearer(tokensOf(during).accessToken);
+    expect((await new Browser(urls.during).get("/increment", sent)).body).toEqual({ counter: 3 });
+    const byCookie = await browser.clone({ baseUrl: urls.during }).get("/increment");
+    expect(byCookie.body).toEqual({ counter: 4 });
+    // A way back finds it.
+    expect((await browser.get("/")).body).toEqual({ counter: 4 });
+
+    expect((await new Browser(urls.after).get("/increment", sent)).body).toEqual({ counter: 5 });
+    await new Browser(urls.after).get("/destroy", sent);
+    expect((await new Browser(urls.after).get("/", sent)).status).toBe(401);
   });
 });
