@@ -7,6 +7,7 @@ import { handOut, isUnreadable } from "../transport.js";
 import { SessionHandle, type TokenPathHooks } from "./session-handle.js";
 import type { TokenPair } from "./jwt.js";
 import type { ParsedTokenOptions } from "./options.js";
+import { defineSession } from "./session.js";
 import type { TokenStore } from "./token-store.js";
 
 /** The bearer credential of a request. */
@@ -66,14 +67,7 @@ export function createTokenPath(
         defaultMaxAgeInSeconds: options.tokens.refreshTokenMaxAgeInSeconds,
       });
       handles.set(ctx, handle);
-      Object.defineProperty(ctx, "session", {
-        get: () => handle.get(),
-        set: (value: unknown) => {
-          handle.set(value);
-        },
-        configurable: true,
-        enumerable: true,
-      });
+      defineSession(ctx, handle);
       hooks?.opened(ctx, handle, row);
       try {
         await next();

@@ -9,7 +9,7 @@ import {
   verifiedCookie,
 } from "./cookie.js";
 import { makeDataCookieId, parseDataCookieId } from "./data-cookie-id.js";
-import { commitCarried, readOnlyMiddleware, type ReadOnlySystem } from "./read-only.js";
+import { readOnlySource, type ReadOnlySystem } from "./read-only.js";
 import { hashLegacyKey } from "../sealed-key.js";
 import type { LegacyKey, LegacySource } from "../source.js";
 
@@ -105,22 +105,15 @@ export function cookieSession<Options extends CookieSessionOptions>(
     write: () => Promise.resolve(),
     destroy: () => Promise.resolve(),
   };
-  const { readKey, clear, split, join } = system;
 
   return {
+    ...readOnlySource(system),
     name: sourceName,
     cookieNames: [name, ...(keys === undefined ? [] : [`${name}.sig`]), idCookie],
     oldStore: undefined,
     isTrusted: keys !== undefined,
-    isReadOnly: true,
     isPresented: (ctx) => cookieOf(ctx, name) !== undefined,
-    readKey,
-    clear,
-    split,
-    join,
-    commit: commitCarried,
     expiresAt: () => null,
-    ownMaxAgeInSeconds: system.ownMaxAgeInSeconds,
 
     identify(ctx, key) {
       if (ctx.headerSent || (options.secure === true && !ctx.secure)) return;
@@ -131,11 +124,6 @@ export function cookieSession<Options extends CookieSessionOptions>(
         httpOnly: true,
       };
       ctx.cookies.set(idCookie, `${key}~${signatureOf(key)}`, cookie);
-    },
-
-    install: (_app, bridging) => readOnlyMiddleware(system, bridging),
-    extendTokenPath(_ctx, session) {
-      session.keepsUnderscored = true;
     },
   };
 }

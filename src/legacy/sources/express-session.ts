@@ -8,7 +8,7 @@ import {
   storableSession,
   verifiedId,
 } from "./express-session-format.js";
-import { commitCarried, readOnlyMiddleware, type ReadOnlySystem } from "./read-only.js";
+import { readOnlySource, type ReadOnlySystem } from "./read-only.js";
 import type { BridgingStore, LegacySource, LegacyValue } from "../source.js";
 
 type Callback = (error?: Error | null, result?: unknown) => void;
@@ -93,9 +93,9 @@ export function expressSession<Options extends ExpressSessionOptions>(
     destroy,
     touch,
   };
-  const { readKey, clear, split } = system;
 
   return {
+    ...readOnlySource(system),
     name: `express-session:${name}`,
     cookieNames: [name],
     oldStore: {
@@ -105,20 +105,9 @@ export function expressSession<Options extends ExpressSessionOptions>(
       ...(table && { table }),
     },
     isTrusted: true,
-    isReadOnly: true,
     isExpiredByStore: true,
     isPresented: (ctx) => cookieOf(ctx, name) !== undefined,
-    readKey,
-    clear,
-    split,
-    join,
-    commit: commitCarried,
     expiresAt: (bookkeeping) => expiryOf(bookkeeping) ?? null,
-    ownMaxAgeInSeconds: system.ownMaxAgeInSeconds,
-    install: (_app, bridging) => readOnlyMiddleware(system, bridging),
-    extendTokenPath(_ctx, session) {
-      session.keepsUnderscored = true;
-    },
   };
 }
 

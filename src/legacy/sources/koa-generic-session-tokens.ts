@@ -1,5 +1,5 @@
 import type { Context } from "koa";
-import type { Session } from "../../tokens/session.js";
+import { defineSession, type Session } from "../../tokens/session.js";
 import type { SessionHandle } from "../../tokens/session-handle.js";
 import { isObject } from "./cookie.js";
 
@@ -12,16 +12,13 @@ export function extendTokenPath(
   handle.keepsUnderscored = true;
 
   const read = () => withCookie(handle.get(), cookie);
-  const replace = (value: unknown) => {
-    handle.set(isObject(value) ? withoutCookie(value) : value || null);
-  };
-  Object.defineProperties(ctx, {
-    session: {
-      get: () => (isDeferred ? Promise.resolve(read()) : read()),
-      set: replace,
-      configurable: true,
-      enumerable: true,
+  defineSession(ctx, {
+    get: () => (isDeferred ? Promise.resolve(read()) : read()),
+    set: (value) => {
+      handle.set(isObject(value) ? withoutCookie(value) : value || null);
     },
+  });
+  Object.defineProperties(ctx, {
     sessionId: { get: () => handle.externalKey, configurable: true, enumerable: true },
     sessionSave: {
       get: () => handle.isSaved,

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context, Middleware, Next } from "koa";
 import { BridgeError } from "../../errors.js";
+import { defineSession } from "../../tokens/session.js";
 import { cookieOf, isObject } from "./cookie.js";
 import { settled } from "./generator.js";
 import { checkGiven } from "./given.js";
@@ -159,13 +160,11 @@ export function koaSessionMinimal(
     extendTokenPath(ctx, session) {
       session.keepsUnderscored = true;
       session.isRemovedWhenEmpty = true;
-      Object.defineProperty(ctx, "session", {
+      defineSession(ctx, {
         get: () => session.get(),
-        set: (value: unknown) => {
+        set: (value) => {
           session.set(isObject(value) ? value : null);
         },
-        configurable: true,
-        enumerable: true,
       });
       (ctx as MinimalContext).sessionHandler = {
         regenerateId() {

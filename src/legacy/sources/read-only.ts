@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Context, Middleware } from "koa";
 import { type Changes, changesBetween, parseData, type SessionData } from "../../commit.js";
-import { createSession, dataOf, type Session, type SessionOwner } from "../../tokens/session.js";
+import {
+  createSession,
+  dataOf,
+  defineSession,
+  type Session,
+  type SessionOwner,
+} from "../../tokens/session.js";
 import { isObject } from "./cookie.js";
 import type { BridgingStore, LegacySource } from "../source.js";
 import type { Bookkeeping } from "../../store/links.js";
@@ -25,25 +31,36 @@ export interface ReadOnlySystem extends Pick<
 
 const sessions = new WeakMap<Context, CarriedSession>();
 
+/** What the sources of such systems have in common. */
+export function readOnlySource(system: ReadOnlySystem) {
+  const { readKey, clear, split, join, ownMaxAgeInSeconds } = system;
+  return {
+    readKey,
+    clear,
+    split,
+    join,
+    ownMaxAgeInSeconds,
+    isReadOnly: true,
+    commit: async (ctx) => sessions.get(ctx)?.commit(),
+    install: (_app, bridging) => readOnlyMiddleware(system, bridging),
+    extendTokenPath(_ctx, session) {
+      session.keepsUnderscored = true;
+    },
+  } satisfies Partial<LegacySource>;
+}
+
 /**
  * Stands in for an old middleware of another framework. It gives `ctx.session` and stores what changes,
  * but sets no cookie except to clear it: a new session is left to tokens.
  */
-export function readOnlyMiddleware(system: ReadOnlySystem, bridging: BridgingStore): Middleware {
+function readOnlyMiddleware(system: ReadOnlySystem, bridging: BridgingStore): Middleware {
   return async (ctx, next) => {
     const key = system.readKey(ctx, new Date())?.key;
     const value = key && (await bridging.get(key, () => system.read(ctx, key)));
     if (isObject(value)) bridging.accept();
     const session = new CarriedSession(system, bridging, ctx, { key, value });
     sessions.set(ctx, session);
-    Object.defineProperty(ctx, "session", {
-      get: () => session.get(),
-      set: (value: unknown) => {
-        session.set(value);
-      },
-      configurable: true,
-      enumerable: true,
-    });
+    defineSession(ctx, session);
     try {
       await next();
     } catch (error) {
@@ -54,9 +71,6 @@ export function readOnlyMiddleware(system: ReadOnlySystem, bridging: BridgingSto
     await session.leave();
   };
 }
-
-/** Has the middleware store the session of its request now. */
-export const commitCarried = async (ctx: Context): Promise<void> => sessions.get(ctx)?.commit();
 
 /** The session of one request. Undefined: not looked at; false: removed. */
 class CarriedSession implements SessionOwner {
