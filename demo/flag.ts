@@ -68,8 +68,8 @@ export async function counters({ tell, bridge }: Stage): Promise<void> {
   tell.fact(
     "refreshed, and caught",
     "refreshed, leaked",
-    `${status.refreshed}, ${status.leaked}`,
-    "3, 1",
+    `${status.refreshes["rotated"] ?? 0} and ${status.refreshes["repeated"] ?? 0} again, ${status.refreshes["reused"] ?? 0}`,
+    "2 and 1 again, 1",
   );
 }
 

@@ -9,7 +9,7 @@ import { answerProblem, BridgeError } from "./errors.js";
 export async function answering(
   ctx: Context,
   next: Next,
-  tell: (error: Error) => void,
+  listener: { tell(error: Error): void; refused(error: BridgeError): void },
   work: (next: Next) => Promise<void>,
 ): Promise<void> {
   const headers = { ...ctx.response.headers };
@@ -25,7 +25,7 @@ export async function answering(
     });
   } catch (error) {
     if (handler !== undefined) {
-      if (error !== handler.error) tell(error as Error);
+      if (error !== handler.error) listener.tell(error as Error);
       throw handler.error;
     }
     if (!(error instanceof BridgeError) || ctx.headerSent) throw error;
@@ -34,6 +34,7 @@ export async function answering(
       if (value !== undefined) ctx.set(name, typeof value === "number" ? String(value) : value);
     }
     if (error.status >= 500) ctx.app.emit("error", error, ctx);
+    listener.refused(error);
     answerProblem(ctx, error);
   }
 }

@@ -1,13 +1,15 @@
 import type { Context } from "koa";
 import type { LegacySource } from "./legacy/source.js";
-import { type ModeOption, modeVariable, readMode } from "./mode.js";
+import { type GivenMode, type ModeOption, modeVariable, readMode } from "./mode.js";
 import { describe, OptionsReader } from "./options.js";
 import {
+  isPool,
   type ParsedSharedOptions,
   readSharedOptions,
   type SharedOptions,
   sharedOptionNames,
 } from "./common-options.js";
+import type { Pool } from "./store/database.js";
 import {
   type ParsedTokenOptions,
   readTokenOptions,
@@ -29,8 +31,16 @@ export interface SessionBridgeOptions extends SharedOptions {
   /** The old session system, or several, in order of precedence. */
   legacy: LegacySource | readonly LegacySource[];
   tokens: TokenOptions;
-  /** Default: the environment variable `SESSION_BRIDGE_MODE`, else `"bridge"`. */
+  /**
+   * Default: the environment variable `SESSION_BRIDGE_MODE`, else the flag in PostgreSQL, which the command
+   * line sets for the whole fleet, else `"bridge"`.
+   */
   mode?: ModeOption;
+  /**
+   * A pool that connects to PostgreSQL itself and not by a pooler, such as `pool` where there is none: one
+   * of its connections listens, and a change of the flag in PostgreSQL is seen at once.
+   */
+  directPool?: Pool;
   /** How long after adoption the cookie still opens the session. Default 86400 (a day). */
   cookieLingerInSeconds?: number;
   /** A further condition on offering tokens to a client that comes with a cookie. */
@@ -39,7 +49,10 @@ export interface SessionBridgeOptions extends SharedOptions {
   writeThrough?: boolean;
   /** Upgrade sessions of unsigned cookies that carry data, which anybody can make up. Default false. */
   allowUnsigned?: boolean;
-  /** Who still comes with a cookie (a client version, say): goes into the events of legacy hits. */
+  /**
+   * Who still comes with a cookie (a client version, say): goes into the counts of legacy cookies. Of each
+   * label 100 values are kept; any further one is counted as `other`.
+   */
   labels?: (ctx: Context) => Record<string, string>;
   deprecation?: Deprecation;
 }
@@ -48,7 +61,8 @@ export interface ParsedBridgeOptions {
   readonly shared: ParsedSharedOptions;
   readonly tokens: ParsedTokenOptions;
   readonly sources: readonly LegacySource[];
-  readonly mode: ModeOption;
+  readonly mode: GivenMode;
+  readonly directPool: Pool | undefined;
   readonly cookieLingerInSeconds: number;
   readonly writeThrough: boolean;
   readonly allowUnsigned: boolean;
@@ -62,6 +76,7 @@ const names = [
   ...sharedOptionNames,
   "tokens",
   "mode",
+  "directPool",
   "cookieLingerInSeconds",
   "writeThrough",
   "allowUnsigned",
@@ -83,6 +98,13 @@ export function readBridgeOptions(options: SessionBridgeOptions): ParsedBridgeOp
     ),
     sources: readSources(reader, raw["legacy"]),
     mode: readMode(reader, raw["mode"], process.env[modeVariable]),
+    directPool: reader.optional<Pool | undefined>(
+      "directPool",
+      raw["directPool"],
+      isPool,
+      "a Pool of the pg package",
+      undefined,
+    ),
     cookieLingerInSeconds: reader.seconds(
       "cookieLingerInSeconds",
       raw["cookieLingerInSeconds"],

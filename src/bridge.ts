@@ -1,9 +1,16 @@
+import { hostname } from "node:os";
 import type Koa from "koa";
 import type { Context, DefaultState, Middleware, Next } from "koa";
 import { answering } from "./answer.js";
 import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.js";
 import { type Credential, presentedSources, readCredential } from "./credential.js";
-import { type BridgeEvents, Events, type LegacyOutcome } from "./events.js";
+import { meets, windowAt } from "./brownout.js";
+import {
+  type BridgeEvents,
+  Events,
+  type LegacyOutcome,
+  type PresentedCredential,
+} from "./events.js";
 import { installSources } from "./legacy/install.js";
 import { createLegacyPath, type InstalledSource } from "./legacy/legacy-path.js";
 import { LegacyRequest } from "./legacy/legacy-request.js";
@@ -11,11 +18,19 @@ import type { LegacyEnvironment } from "./legacy/environment.js";
 import { createOffers } from "./legacy/offer.js";
 import type { LegacySource } from "./legacy/source.js";
 import { createWriteThrough } from "./legacy/write-through.js";
+import { hashLegacyKey } from "./legacy/sealed-key.js";
 import { createModeFlag, type Mode } from "./mode.js";
-import { countHits, type MigrationStatus } from "./monitor/hits.js";
+import { createFleetFlag } from "./mode-poll.js";
+import type { About } from "./monitor/about.js";
+import { onCounted } from "./monitor/counters.js";
+import { type Labels, LabelBounds } from "./monitor/labels.js";
+import type { MigrationStatus } from "./monitor/migration-status.js";
+import { createReporter } from "./monitor/reporter.js";
+import { readMigrationStatus } from "./monitor/status.js";
+import { timeBeside } from "./monitor/time-beside.js";
 import { createDatabase } from "./store/database.js";
 import { adoptSession, endedOriginReader, linkReader } from "./store/links.js";
-import { linkAndRowReader } from "./store/old-table.js";
+import { linkAndRowReader, type OldTable } from "./store/old-table.js";
 import type { SessionRow } from "./store/read-sessions.js";
 import { createEndpoints, type Endpoints } from "./tokens/endpoints.js";
 import type { TokenPair } from "./tokens/jwt.js";
@@ -25,6 +40,7 @@ import {
   guardPool,
   logout,
   missingMiddleware,
+  refusalTeller,
   type SessionContext,
   type SessionMiddleware,
 } from "./tokens/token-session.js";
@@ -45,9 +61,16 @@ interface BridgeSurface extends Pick<
     name: Name,
     listener: (...args: BridgeEvents[Name]) => void,
   ): void;
-  /** How the migration goes, as counted by this process since it started. */
+  /**
+   * How the migration of the whole fleet goes: what the command line and the page show.
+   *
+   * @throws BridgeError `store-unavailable` or `schema-missing`
+   */
   status(): Promise<MigrationStatus>;
 }
+
+// Whatever a label repeats of the request's credentials, from so many characters on.
+const shortestSecret = 12;
 
 /** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
 export type SessionBridge = Middleware<DefaultState, SessionContext> & BridgeSurface;
@@ -67,6 +90,12 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   const events = new Events<BridgeEvents>();
   const db = createDatabase(shared);
   const store = createTokenStore(db, tokens, { withLinks: true });
+  const tablesBeside = new Map(
+    parsed.sources.flatMap(({ name, oldStore }): [string, OldTable][] => {
+      const { pool = shared.pool, ...table } = oldStore?.table ?? {};
+      return "name" in table && pool === shared.pool ? [[name, table]] : [];
+    }),
+  );
   const environment: LegacyEnvironment = {
     ...parsed,
     store,
@@ -74,11 +103,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     keys: tokens.keys,
     readLink: linkReader(db),
     readLinkAndRow: new Map(
-      parsed.sources.flatMap(({ name, oldStore }) => {
-        const table = oldStore?.table;
-        const isBeside = table !== undefined && (table.pool ?? shared.pool) === shared.pool;
-        return isBeside ? [[name, linkAndRowReader(db, table)]] : [];
-      }),
+      [...tablesBeside].map(([name, table]) => [name, linkAndRowReader(db, table)]),
     ),
     hasEndedOrigin: endedOriginReader(db),
   };
@@ -86,7 +111,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   const tell = (error: Error) => {
     events.emit("error", error);
   };
-  const flag = createModeFlag(parsed.mode, tell);
+  const flag = createModeFlag(parsed.mode, createFleetFlag(db, parsed.directPool, tell), tell);
   const writeThrough = createWriteThrough(environment, sources, () => flag.current === "tokens");
   const paths = {
     tokens: createTokenPath(store, { shared, tokens }, events, writeThrough.ofRequests),
@@ -99,23 +124,46 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     if (outcome === "reused") await writeThrough.end(link);
   });
   const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
-  const status = countHits(
-    events,
-    parsed.sources.map(({ name }) => name),
-    db.now(),
-  );
+  const labelBounds = new LabelBounds();
+  const monitor = createReporter(db, {
+    mode: () => flag.current,
+    about,
+    learn: ({ name, value }) => {
+      labelBounds.learn(name, value);
+    },
+    tell,
+  });
+  onCounted(events, (counted) => {
+    monitor.count(counted);
+  });
+  const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
-    return answering(ctx, next, tell, async (next) => {
-      if (endpoints?.isRefresh(ctx)) return paths.tokens.run(ctx, next, noCredential);
+    monitor.start();
+    const timed = timeBeside(next);
+    return answering(ctx, timed.next, listener, async (next) => {
+      const told = (mode: Mode, credential: PresentedCredential) => {
+        events.emit("request", { mode, credential, addedInSeconds: timed.addedInSeconds() });
+      };
+      if (endpoints?.isRefresh(ctx)) {
+        return paths.tokens.run(ctx, next, noCredential).finally(() => {
+          told(flag.current, "refresh");
+        });
+      }
       const mode = await flag.of(ctx);
       const presented = presentedSources(ctx, sources);
-      const credential = await readCredential(ctx, mode, presented, paths);
+      const isBrownout = mode !== "tokens" && isBrownedOut(ctx, presented);
+      const servedAs = isBrownout ? "tokens" : mode;
+      const credential = await readCredential(ctx, servedAs, presented, paths);
       resolved.add(ctx);
-      await serve(ctx, next, mode, presented, credential);
+      try {
+        await serve(ctx, next, servedAs, presented, credential, isBrownout);
+      } finally {
+        told(mode, credential.kind);
+      }
     });
   };
 
@@ -125,10 +173,14 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       events.on(name, listener);
     },
     issueTokens: async (ctx: object) => issueTokens(ctx as Context),
-    status: () => Promise.resolve(status(flag.current)),
-    close: () => {
+    status: async () => {
+      await monitor.flush();
+      return readMigrationStatus(db, about().sources);
+    },
+    close: async () => {
+      flag.close();
+      await monitor.close();
       release();
-      return Promise.resolve();
     },
     routes({ prefix = "/session" } = {}) {
       endpoints = createEndpoints(prefix, {
@@ -137,6 +189,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
           paths.tokens.refuseUpgrade(ctx),
         refresh: refreshTokens,
         logout,
+        refused: listener.refused,
         isResolved: (ctx) => resolved.has(ctx),
         resolve: (ctx, next) => middleware(ctx as never, next) as Promise<void>,
         now: shared.clock,
@@ -152,6 +205,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     mode: Mode,
     presented: readonly InstalledSource[],
     credential: Credential,
+    isBrownout: boolean,
   ): Promise<void> {
     switch (credential.kind) {
       case "bearer":
@@ -164,7 +218,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       case "legacy":
         return serveLegacy(ctx, next, mode, presented, credential);
       case "none":
-        if (mode === "tokens") drop(ctx, presented);
+        if (mode === "tokens") drop(ctx, presented, isBrownout);
         return serveNew(ctx, next, mode);
     }
   }
@@ -202,11 +256,24 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     await offers.make(request);
   }
 
-  function drop(ctx: Context, presented: readonly LegacySource[]): void {
+  // A brownout only rehearses: the cookie has to work again after it.
+  function drop(ctx: Context, presented: readonly LegacySource[], isBrownout: boolean): void {
     for (const source of presented) {
-      source.clear(ctx);
-      count(ctx, source, "dropped");
+      if (!isBrownout) source.clear(ctx);
+      count(ctx, source, "dropped", isBrownout);
     }
+  }
+
+  function isBrownedOut(ctx: Context, presented: readonly LegacySource[]): boolean {
+    const { brownout } = flag;
+    if (brownout === undefined || windowAt(brownout, db.now()) === undefined) return false;
+    return presented.some((source) => {
+      const key = source.readKey(ctx, db.now());
+      if (key === undefined) return false;
+      // A data cookie without an id would draw anew with each request.
+      const drawn = key.isMinted === true ? key.origin : hashLegacyKey(source.name, key.key);
+      return drawn !== undefined && meets(brownout, drawn, db.now());
+    });
   }
 
   async function adopt({ id, link, adoptedAt }: SessionRow): Promise<void> {
@@ -214,20 +281,49 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     if (await adoptSession(db, id)) events.emit("adopted", { source: link.source, sessionId: id });
   }
 
-  function count(ctx: Context, source: LegacySource | undefined, outcome: LegacyOutcome): void {
+  function count(
+    ctx: Context,
+    source: LegacySource | undefined,
+    outcome: LegacyOutcome,
+    isBrownout = false,
+  ): void {
     if (source === undefined) return;
     const hit = { source: source.name, labels: labelsOf(ctx) };
-    events.emit("legacy-cookie", { ...hit, outcome });
+    events.emit("legacy-cookie", { ...hit, outcome, isBrownout });
     if (outcome === "hit") events.emit("legacy-hit", hit);
   }
 
-  function labelsOf(ctx: Context): Record<string, string> {
+  function labelsOf(ctx: Context): Labels {
     try {
-      return parsed.labels(ctx);
+      const credentials = `${ctx.get("Cookie")} ${ctx.get("Authorization")}`;
+      return labelBounds.bound(
+        parsed.labels(ctx),
+        (value) => value.length >= shortestSecret && credentials.includes(value),
+      );
     } catch (error) {
       events.emit("error", error as Error);
       return {};
     }
+  }
+
+  function about(): About {
+    const { pool } = shared;
+    return {
+      host: hostname(),
+      pid: process.pid,
+      node: process.version,
+      modeFrom: flag.from,
+      cookieLingerInSeconds: parsed.cookieLingerInSeconds,
+      poolMax: pool.options?.max ?? null,
+      isBehindProxy: (app as Partial<Koa>).proxy === true,
+      signingKeys: tokens.keys.map(({ kid }) => kid),
+      sources: parsed.sources.map((source) => ({
+        name: source.name,
+        hasOldStore: source.oldStore !== undefined,
+        cookieMaxAgeInSeconds: source.cookieMaxAgeInSeconds ?? null,
+        table: tablesBeside.get(source.name) ?? null,
+      })),
+    };
   }
 
   function markDeprecated(ctx: Context): void {

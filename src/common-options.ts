@@ -80,7 +80,7 @@ export function readSharedOptions(
   };
 }
 
-const isPool = (value: unknown) =>
+export const isPool = (value: unknown) =>
   typeof value === "object" && value !== null && "query" in value && "connect" in value;
 
 function readTransport(reader: OptionsReader, value: unknown): Transport {

@@ -1,7 +1,14 @@
 export { type KoaApplication, type SessionBridge, sessionBridge } from "./bridge.js";
 export type { Deprecation, SessionBridgeOptions } from "./bridge-options.js";
 export { BridgeError, type BridgeErrorCode } from "./errors.js";
-export type { BridgeEvents, LegacyOutcome, TokenEvents } from "./events.js";
+export type { Brownout } from "./brownout.js";
+export type {
+  BridgeEvents,
+  LegacyOutcome,
+  PresentedCredential,
+  TokenEvents,
+  TokenRefusal,
+} from "./events.js";
 export { compasSession } from "./legacy/sources/compas-session.js";
 export { type CompasLegacyStore, compasLegacyStore } from "./legacy/sources/compas-store.js";
 export { type CookieSessionOptions, cookieSession } from "./legacy/sources/cookie-session.js";
@@ -15,7 +22,7 @@ export { koaSession } from "./legacy/sources/koa-session.js";
 export { koaSessionMinimal } from "./legacy/sources/koa-session-minimal.js";
 export type { LegacySource } from "./legacy/source.js";
 export type { Mode, ModeOption } from "./mode.js";
-export type { MigrationStatus } from "./monitor/hits.js";
+export type { MigrationStatus, Verdict } from "./monitor/migration-status.js";
 export type { SharedOptions, Transport } from "./common-options.js";
 export type { TokenMaxAges, TokenOptions } from "./tokens/options.js";
 export type { TokenPair } from "./tokens/jwt.js";

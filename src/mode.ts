@@ -1,4 +1,6 @@
 import type { Context } from "koa";
+import type { Brownout } from "./brownout.js";
+import type { FleetFlag } from "./mode-poll.js";
 import type { OptionsReader } from "./options.js";
 
 export const modes = ["observe", "bridge", "drain", "tokens"] as const;
@@ -12,6 +14,18 @@ export type Mode = (typeof modes)[number];
 /** A mode, or a function that is asked once for each request. */
 export type ModeOption = Mode | ((ctx: Context) => Mode | Promise<Mode>);
 
+/** Where a process takes its mode from. */
+export type ModeOrigin = "option" | "function" | "environment" | "database";
+
+/** The mode as the application gives it; undefined leaves it to the flag in PostgreSQL. */
+export interface GivenMode {
+  readonly from: ModeOrigin;
+  readonly mode: ModeOption | undefined;
+}
+
+/** What holds while nobody has set the mode. */
+export const defaultMode: Mode = "bridge";
+
 /** The environment variable that sets the mode where the option does not. */
 export const modeVariable = "SESSION_BRIDGE_MODE";
 
@@ -19,47 +33,80 @@ export interface ModeFlag {
   of(ctx: Context): Promise<Mode>;
   /** The mode of the latest request. */
   readonly current: Mode;
+  readonly from: ModeOrigin;
+  /** Which brownout, if any, is on or to come. */
+  readonly brownout: Brownout | undefined;
+  close(): void;
 }
 
-const isMode = (value: unknown): value is Mode => modes.includes(value as Mode);
+export const isMode = (value: unknown): value is Mode => modes.includes(value as Mode);
 const expected = `one of ${modes.join(", ")}`;
 
-/** Reads the option, else the environment variable, else `bridge`. */
+/** Reads the option, else the environment variable. */
 export function readMode(
   reader: OptionsReader,
   option: unknown,
   environment: string | undefined,
-): ModeOption {
+): GivenMode {
   if (option === undefined) {
-    if (environment === undefined || environment === "") return "bridge";
-    if (isMode(environment)) return environment;
-    reader.problem("mode", `the environment variable ${modeVariable} must be ${expected}`);
-    return "bridge";
+    if (environment === undefined || environment === "")
+      return { from: "database", mode: undefined };
+    if (isMode(environment)) return { from: "environment", mode: environment };
+    const given = JSON.stringify(environment.slice(0, 40));
+    reader.problem(
+      "mode",
+      `the environment variable ${modeVariable} must be ${expected}, got ${given}`,
+    );
   }
-  const is = (value: unknown) => isMode(value) || typeof value === "function";
-  return reader.optional<ModeOption>("mode", option, is, `${expected}, or a function`, "bridge");
+  if (typeof option === "function") return { from: "function", mode: option as ModeOption };
+  const mode = reader.optional("mode", option, isMode, `${expected}, or a function`, defaultMode);
+  return { from: "option", mode };
 }
 
 /**
  * A function that fails or gives no mode (a flag service that is away) leaves the mode at the last one
- * it gave, or `bridge`: nobody is logged out by it.
+ * it gave, or `bridge`, and so does a database that is away: nobody is logged out by it.
  */
-export function createModeFlag(option: ModeOption, warn: (error: Error) => void): ModeFlag {
-  let current: Mode = typeof option === "function" ? "bridge" : option;
+export function createModeFlag(
+  given: GivenMode,
+  fleet: FleetFlag,
+  warn: (error: Error) => void,
+): ModeFlag {
+  const { mode: option, from } = given;
+  let latest: Mode = typeof option === "string" ? option : defaultMode;
+  const ofFleet = () => (isMode(fleet.mode) ? fleet.mode : defaultMode);
+
+  async function ask(ctx: Context): Promise<Mode> {
+    if (option === undefined) {
+      await fleet.follow();
+      return ofFleet();
+    }
+    if (typeof option !== "function") return option;
+    try {
+      const mode: unknown = await option(ctx);
+      if (isMode(mode)) return mode;
+      warn(new TypeError(`options.mode gave no mode: it must give ${expected}`));
+    } catch (error) {
+      warn(error as Error);
+    }
+    return latest;
+  }
+
   return {
+    from,
     get current() {
-      return current;
+      return option === undefined ? ofFleet() : latest;
+    },
+    get brownout() {
+      return fleet.brownout;
     },
     async of(ctx) {
-      if (typeof option !== "function") return option;
-      try {
-        const mode: unknown = await option(ctx);
-        if (isMode(mode)) return (current = mode);
-        warn(new TypeError(`options.mode gave no mode: it must give ${expected}`));
-      } catch (error) {
-        warn(error as Error);
-      }
-      return current;
+      // Brownouts are set there in any case.
+      void fleet.follow();
+      return (latest = await ask(ctx));
+    },
+    close: () => {
+      fleet.close();
     },
   };
 }

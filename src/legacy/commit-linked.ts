@@ -45,6 +45,8 @@ export async function commitLinked(
         : commitChanges(db, link.sessionId, changes, kept),
   );
   if (committed === undefined) return "ended";
+  if (changes !== undefined && committed.previous !== link.checksum)
+    env.events.emit("merged", { sessionId: link.sessionId });
   const checksum = versionSeen(link.checksum, committed);
   return { ...link, bookkeeping, memberOrder, data: JSON.stringify(data), checksum };
 }

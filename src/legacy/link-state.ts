@@ -2,7 +2,7 @@ import { parseData, type SessionData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import type { Mode } from "../mode.js";
 import { type Bookkeeping, endLegacyKey, type LiveLink } from "../store/links.js";
-import { withDeadline } from "./deadline.js";
+import { withDeadline } from "../deadline.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { inMemberOrder, type MemberOrder } from "./member-order.js";
 import type { LegacySource } from "./source.js";

@@ -73,6 +73,8 @@ export interface LegacySource {
   readonly isExpiredByStore?: boolean;
   /** Gives a request with a bearer token what the old middleware puts on `ctx` beside the session. */
   extendTokenPath?(ctx: Context, session: SessionHandle): void;
+  /** How long a new cookie is good for; left out: until the browser is closed, or not known. */
+  readonly cookieMaxAgeInSeconds?: number | undefined;
   /** A lifetime that the application gave this one session, in seconds. */
   ownMaxAgeInSeconds(bookkeeping: Bookkeeping): number | null;
 }

@@ -4,7 +4,7 @@ import { type LinkRow, linkOfSession } from "../store/links.js";
 import type { SessionStoreHooks } from "../tokens/session-store.js";
 import type { TokenPathHooks } from "../tokens/session-handle.js";
 import { commitThrough, type OldRow, settleRow } from "./commit-through.js";
-import { withDeadline } from "./deadline.js";
+import { withDeadline } from "../deadline.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { hashLegacyKey, openLegacyKey } from "./sealed-key.js";
 import type { LegacySource, OldStore } from "./source.js";

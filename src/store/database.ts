@@ -6,11 +6,14 @@ export interface Pool {
   query(config: { text: string; values: unknown[]; name?: string }): Promise<{ rows: unknown[] }>;
   connect(): Promise<PoolClient>;
   on(event: "error", listener: (error: Error) => void): unknown;
+  readonly options?: { readonly max?: number };
 }
 
-/** A client checked out of a {@link Pool}; only migrations need one. */
+/** A client checked out of a {@link Pool}; only migrations and listening need one. */
 export interface PoolClient {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
+  on(event: "error", listener: (error: Error) => void): unknown;
+  on(event: "notification", listener: () => void): unknown;
   release(destroy?: boolean): void;
 }
 

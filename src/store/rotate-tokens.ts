@@ -3,7 +3,8 @@ import type { LinkRow } from "./links.js";
 import type { PairRecord } from "./token-pair.js";
 
 export interface Rotation {
-  readonly outcome: "rotated" | "reused";
+  /** `repeated`: the pair had been given before. */
+  readonly outcome: "rotated" | "repeated" | "reused";
   readonly sessionId: string;
   /** The successor pair; null on reuse. */
   readonly pair: PairRecord | null;
@@ -100,18 +101,21 @@ export async function rotateRefreshToken(
   },
 ): Promise<Rotation | undefined> {
   const now = db.now();
+  const newAccessToken = db.generateId();
   const [row] = await db.rows(rotation.withLinks ? rotateLinkedTokens : rotateTokens, [
     rotation.refreshTokenId,
     new Date(now.getTime() - rotation.graceInSeconds * 1000),
     now,
-    db.generateId(),
+    newAccessToken,
     db.generateId(),
     Math.floor(now.getTime() / 1000),
     rotation.accessTokenMaxAgeInSeconds,
     rotation.refreshTokenMaxAgeInSeconds,
   ]);
   if (row === undefined) return undefined;
-  const { outcome, session: sessionId, successor: pair, key, source, sealedKey } = row;
+  const { session: sessionId, successor: pair, key, source, sealedKey } = row;
+  const isRepeated = row.outcome === "rotated" && pair?.accessToken !== newAccessToken;
+  const outcome = isRepeated ? "repeated" : row.outcome;
   const link = key && source ? { key, source, sealedKey: sealedKey ?? null } : null;
   return { outcome, sessionId, pair, link, adopted: row.adopted === true };
 }

@@ -14,6 +14,8 @@ export interface EndpointActions {
   isResolved(ctx: Context): boolean;
   /** Resolves the session, then calls `next`: the middleware that the endpoints belong to. */
   resolve(ctx: Context, next: Next): Promise<void>;
+  /** The endpoint answers with a problem document. */
+  refused(error: BridgeError): void;
   now(): Date;
 }
 
@@ -64,6 +66,7 @@ export function createEndpoints(prefix: string, actions: EndpointActions): Endpo
         } catch (error) {
           if (!(error instanceof BridgeError)) throw error;
           if (error.status >= 500) ctx.app.emit("error", error, ctx);
+          actions.refused(error);
           answerProblem(ctx, error);
         }
       };

@@ -38,13 +38,20 @@ export interface TokenFormat {
   readonly compas: boolean;
 }
 
+/** The id of a token's row, or why there is none. */
+export type Verified =
+  | { readonly tokenId: string; readonly refusal?: undefined }
+  | { readonly tokenId?: undefined; readonly refusal: "unverified" | "expired" };
+
+const unverified: Verified = { refusal: "unverified" };
+
 /** Signs and verifies the two kinds of token. They identify rows; they carry no session data. */
 export interface TokenCodec {
   signPair(sessionId: string, pair: PairRecord): Promise<TokenPair>;
-  /** The access token's row id; undefined for anything that is not a valid access token at `now`. */
-  verifyAccessToken(token: string, now: Date): Promise<string | undefined>;
-  /** The refresh token's row id; undefined for anything that is not a valid refresh token at `now`. */
-  verifyRefreshToken(token: string, now: Date): Promise<string | undefined>;
+  /** Anything that is not a valid access token at `now` is refused. */
+  verifyAccessToken(token: string, now: Date): Promise<Verified>;
+  /** Anything that is not a valid refresh token at `now` is refused. */
+  verifyRefreshToken(token: string, now: Date): Promise<Verified>;
 }
 
 export function createTokenCodec(format: TokenFormat): TokenCodec {
@@ -83,24 +90,26 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     return payload;
   }
 
-  async function verify(kind: Kind, token: string, now: Date): Promise<string | undefined> {
+  async function verify(kind: Kind, token: string, now: Date): Promise<Verified> {
     const header = readHeader(token);
     const origin = header && originOf(header, kind);
-    if (header === undefined || origin === undefined) return undefined;
+    if (header === undefined || origin === undefined) return unverified;
     const own = origin !== "compas";
-    if (!own && !compas) return undefined;
+    if (!own && !compas) return unverified;
     const candidates = own
       ? keys.filter(({ kid }) => kid === header.kid)
       : keys.filter(({ alg }) => alg === "HS256");
     for (const key of candidates) {
       try {
         const tokenId = tokenIdIn(await verifyWith(key, token, now, own), kind, origin);
-        return typeof tokenId === "string" && isUuid(tokenId) ? tokenId : undefined;
+        return typeof tokenId === "string" && isUuid(tokenId) ? { tokenId } : unverified;
       } catch (error) {
         if (!(error instanceof errors.JOSEError)) throw error;
+        // Its signature holds.
+        if (error instanceof errors.JWTExpired) return { refusal: "expired" };
       }
     }
-    return undefined;
+    return unverified;
   }
 
   return {

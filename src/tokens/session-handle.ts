@@ -30,6 +30,7 @@ export class SessionHandle implements SessionOwner {
   readonly #store: TokenStore;
   readonly #ctx: Context;
   readonly #hooks: TokenPathHooks | undefined;
+  readonly #merged: (sessionId: string) => void;
   readonly defaultMaxAgeInSeconds: number;
   keepsUnderscored = false;
   /** A session without members is removed, not stored. */
@@ -49,12 +50,18 @@ export class SessionHandle implements SessionOwner {
   constructor(
     store: TokenStore,
     row: SessionRow | undefined,
-    options: { ctx: Context; hooks: TokenPathHooks | undefined; defaultMaxAgeInSeconds: number },
+    options: {
+      ctx: Context;
+      hooks: TokenPathHooks | undefined;
+      merged: (sessionId: string) => void;
+      defaultMaxAgeInSeconds: number;
+    },
   ) {
     this.#store = store;
     this.#row = row;
     this.#ctx = options.ctx;
     this.#hooks = options.hooks;
+    this.#merged = options.merged;
     this.defaultMaxAgeInSeconds = options.defaultMaxAgeInSeconds;
     this.#maxAgeInSeconds = row?.maxAgeInSeconds ?? null;
   }
@@ -163,6 +170,7 @@ export class SessionHandle implements SessionOwner {
     if (committed === undefined) return;
     // What others changed was merged but not seen here: the version stays one that is not current.
     const isSeen = committed.previous === row.checksum;
+    if (!isSeen) this.#merged(row.id);
     this.#row = { ...row, checksum: isSeen ? committed.checksum : "" };
     this.#committed(JSON.stringify(data));
   }

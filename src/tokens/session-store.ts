@@ -95,7 +95,7 @@ export function sessionStoreOver(
 
     async get(accessToken) {
       const row = await store.load(accessToken);
-      if (row === undefined) return undefined;
+      if (typeof row === "string") return undefined;
       const { id, checksum, data } = row;
       return remember({ id, checksum, data: parseData(data) }, data);
     },
@@ -155,12 +155,20 @@ export function refresher(
 
   return async (refreshToken) => {
     const rotation = await store.rotate(refreshToken);
-    if (rotation === undefined) return undefined;
+    if (typeof rotation === "string") {
+      events.emit("refresh-refused", { reason: rotation });
+      return undefined;
+    }
     await onRotation?.(rotation);
     const { outcome, sessionId, tokens } = rotation;
-    events.emit(outcome === "reused" ? "session:leaked" : "refreshed", { sessionId });
-    if (outcome === "reused") await report(sessionId);
-    return tokens ?? undefined;
+    if (outcome !== "reused") {
+      events.emit("refreshed", { sessionId, result: outcome });
+      return tokens ?? undefined;
+    }
+    events.emit("refresh-refused", { reason: "reused" });
+    events.emit("session:leaked", { sessionId });
+    await report(sessionId);
+    return undefined;
   };
 }
 

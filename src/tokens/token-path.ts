@@ -1,6 +1,6 @@
 import type { Context, Next } from "koa";
 import { BridgeError } from "../errors.js";
-import type { Events, TokenEvents } from "../events.js";
+import type { Events, TokenEvents, TokenRefusal } from "../events.js";
 import type { ParsedSharedOptions } from "../common-options.js";
 import type { SessionRow } from "../store/read-sessions.js";
 import { handOut, isUnreadable } from "../transport.js";
@@ -13,7 +13,7 @@ import type { TokenStore } from "./token-store.js";
 /** The bearer credential of a request. */
 export type BearerCredential =
   | { readonly kind: "bearer"; readonly row: SessionRow }
-  | { readonly kind: "invalid" }
+  | { readonly kind: "invalid"; readonly reason: TokenRefusal }
   | { readonly kind: "none" };
 
 export const noCredential: BearerCredential = { kind: "none" };
@@ -51,19 +51,21 @@ export function createTokenPath(
       const token = readAccessToken(ctx);
       if (token === undefined || isForeignToken(token)) return noCredential;
       const row = await store.load(token);
-      if (row !== undefined) return { kind: "bearer", row };
-      return { kind: "invalid" };
+      return typeof row === "string" ? { kind: "invalid", reason: row } : { kind: "bearer", row };
     },
 
     async run(ctx, next, credential) {
       if (credential.kind === "invalid") {
-        events.emit("token-refused");
+        events.emit("token-refused", { reason: credential.reason });
         if (onInvalidToken === "reject") throw new BridgeError("invalid-token");
       }
       const row = credential.kind === "bearer" ? credential.row : undefined;
       const handle = new SessionHandle(store, row, {
         ctx,
         hooks,
+        merged: (sessionId) => {
+          events.emit("merged", { sessionId });
+        },
         defaultMaxAgeInSeconds: options.tokens.refreshTokenMaxAgeInSeconds,
       });
       handles.set(ctx, handle);

@@ -1,5 +1,6 @@
 import type { Context, DefaultState, Middleware } from "koa";
 import { answering } from "../answer.js";
+import type { BridgeError } from "../errors.js";
 import { Events, type TokenEvents } from "../events.js";
 import { createDatabase, type Pool } from "../store/database.js";
 import { forbidCaching } from "../transport.js";
@@ -48,12 +49,13 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   const tell = (error: Error) => {
     events.emit("error", error);
   };
+  const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
-    return answering(ctx, next, tell, async (next) => {
+    return answering(ctx, next, listener, async (next) => {
       const credential = endpoints?.isRefresh(ctx) ? noCredential : await path.authenticate(ctx);
       resolved.add(ctx);
       await path.run(ctx, next, credential);
@@ -72,6 +74,7 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
       endpoints = createEndpoints(prefix, {
         upgrade: (ctx) => path.refuseUpgrade(ctx),
         now: shared.clock,
+        refused: listener.refused,
         refresh: sessions.refreshTokens,
         logout,
         isResolved: (ctx) => resolved.has(ctx),
@@ -88,6 +91,13 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
     return pair;
   }
 }
+
+/** Tells of requests that were answered with a problem document. */
+export const refusalTeller =
+  (events: Pick<Events<TokenEvents>, "emit">) =>
+  ({ code, status }: BridgeError) => {
+    events.emit("refused", { code, status });
+  };
 
 /** `issueTokens` was called for a request that the middleware has not seen. */
 export function missingMiddleware(): never {

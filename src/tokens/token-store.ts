@@ -1,4 +1,5 @@
 import { parseData, type SessionData } from "../commit.js";
+import type { TokenRefusal } from "../events.js";
 import { maximumLifetimeInSeconds } from "../options.js";
 import { insertSession } from "../store/create-session.js";
 import type { Database } from "../store/database.js";
@@ -17,8 +18,8 @@ export const refreshGraceInSeconds = 15;
 export interface TokenStore {
   readonly db: Database;
   readonly codec: TokenCodec;
-  /** The live session of a valid access token. */
-  load(accessToken: string): Promise<SessionRow | undefined>;
+  /** The live session of a valid access token, or why there is none. */
+  load(accessToken: string): Promise<SessionRow | TokenRefusal>;
   /** Creates a session and its first pair. */
   create(
     data: SessionData,
@@ -29,7 +30,7 @@ export interface TokenStore {
     session: Pick<SessionRow, "id" | "data" | "maxAgeInSeconds">,
   ): Promise<TokenPair | undefined>;
   /** Rotates a valid refresh token. */
-  rotate(refreshToken: string): Promise<(Rotation & { tokens: TokenPair | null }) | undefined>;
+  rotate(refreshToken: string): Promise<(Rotation & { tokens: TokenPair | null }) | TokenRefusal>;
   /** With `compas`: queues Compas's report of a session that ended by reuse. */
   reportLeak(sessionId: string): Promise<void>;
   /** Ids and times for a new pair of this session. */
@@ -86,8 +87,8 @@ export function createTokenStore(
     newPair,
 
     async load(accessToken) {
-      const tokenId = await codec.verifyAccessToken(accessToken, db.now());
-      return tokenId === undefined ? undefined : readSession(tokenId);
+      const { tokenId, refusal } = await codec.verifyAccessToken(accessToken, db.now());
+      return tokenId === undefined ? refusal : ((await readSession(tokenId)) ?? "ended");
     },
 
     async create(data, maxAgeInSeconds) {
@@ -105,8 +106,9 @@ export function createTokenStore(
     },
 
     async rotate(refreshToken) {
-      const refreshTokenId = await codec.verifyRefreshToken(refreshToken, db.now());
-      if (refreshTokenId === undefined) return undefined;
+      const verified = await codec.verifyRefreshToken(refreshToken, db.now());
+      const refreshTokenId = verified.tokenId;
+      if (refreshTokenId === undefined) return verified.refusal;
       const session =
         options.tokenMaxAgeResolver && (await readRefreshedSession(db, refreshTokenId));
       const ages = session
@@ -122,7 +124,7 @@ export function createTokenStore(
         refreshTokenMaxAgeInSeconds: ages.refreshTokenMaxAgeInSeconds,
         withLinks,
       });
-      if (rotation === undefined) return undefined;
+      if (rotation === undefined) return "ended";
       const { sessionId, pair } = rotation;
       return { ...rotation, tokens: pair && (await codec.signPair(sessionId, pair)) };
     },

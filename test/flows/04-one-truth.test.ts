@@ -98,7 +98,7 @@ describe.each(legacyKinds)("An upgraded %s session", (kind) => {
     const retired = await browser.clone().get("/whoami");
     expect(retired.body).toEqual({ session: {}, isNew: true });
 
-    const { legacyCookies } = await app.bridge.status();
+    const { legacyCookies } = app.counts();
     expect(Object.values(legacyCookies)[0]).toMatchObject({ retired: 1 });
     const [session] = await flow.rows("sessionStore");
     expect(session).toMatchObject({ revokedAt: null, data: { userId: "user-1", by: "cookie" } });

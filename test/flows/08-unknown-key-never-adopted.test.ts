@@ -47,7 +47,7 @@ async function rowCounts() {
 }
 
 async function outcomesOf(app: RunningApp) {
-  const { legacyCookies } = await app.bridge.status();
+  const { legacyCookies } = app.counts();
   const [counts] = Object.values(legacyCookies);
   return Object.fromEntries(Object.entries(counts ?? {}).filter(([, count]) => count > 0));
 }

@@ -3,13 +3,7 @@ import { text } from "node:stream/consumers";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Mode } from "../../src/index.js";
-import {
-  bearer,
-  MapStore,
-  type RunningApp,
-  startBridgedApp,
-  startPlainApp,
-} from "../support/app.js";
+import { bearer, type RunningApp, startBridgedApp, startPlainApp } from "../support/app.js";
 import { TestClock } from "../support/clock.js";
 import type { Browser } from "../support/client.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
@@ -246,12 +240,6 @@ describe("what costs no statement", () => {
       expect(await sent(() => app.browser().get("/whoami"))).toEqual([]);
       expect(await sent(() => app.browser().get("/untouched"))).toEqual([]);
     }
-  });
-
-  test("the status, its counters and the mode", async () => {
-    const memory = await startBridgedApp(pool, { config: { store: new MapStore() } });
-    expect(await sent(() => memory.bridge.status())).toEqual([]);
-    await memory.close();
   });
 });
 

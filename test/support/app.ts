@@ -10,6 +10,7 @@ import {
 } from "../../src/index.js";
 import type { Pool } from "../../src/tokens/index.js";
 import { Browser } from "./client.js";
+import { type Counts, countEvents } from "./counts.js";
 import { Koa, type KoaSession, session } from "./versions.js";
 
 /** An old store in memory, as the applications of the recorded sessions had. */
@@ -87,6 +88,8 @@ export interface RunningApp {
   /** The Koa application, for its events. */
   readonly app: EventEmitter;
   readonly bridge: SessionBridge;
+  /** What the bridge has told so far. */
+  counts(): Counts;
   readonly url: string;
   /** Errors that reached Koa's `error` event. */
   readonly errors: Error[];
@@ -108,9 +111,16 @@ export async function startBridgedApp(
   const errors: Error[] = [];
   app.on("error", (error: Error) => errors.push(error));
   if (above !== undefined) app.use(above as never);
+  const legacy = rest.legacy ?? koaSession(versions.session, config);
+  // Of most tests the mode is no matter, and must not come from a database that they stop.
+  const hasMode = !("mode" in rest) && process.env["SESSION_BRIDGE_MODE"] === undefined;
   const bridge = sessionBridge(
-    { legacy: koaSession(versions.session, config), pool, tokens: { signingKeys }, ...rest },
+    { legacy, pool, tokens: { signingKeys }, ...(hasMode && { mode: "bridge" }), ...rest },
     app,
+  );
+  const counts = countEvents(
+    bridge,
+    [legacy].flat().map((source) => source.name),
   );
   const bridgeErrors: Error[] = [];
   bridge.on("error", (error) => bridgeErrors.push(error));
@@ -122,6 +132,7 @@ export async function startBridgedApp(
     ...listening,
     app,
     bridge,
+    counts,
     errors,
     bridgeErrors,
     close: async () => {

@@ -2,8 +2,10 @@ import pg from "pg";
 
 /** The statements that a pool sent since the count began. */
 export interface StatementCount {
-  /** The text of each, in order; the array is live. */
+  /** The text of each that a request sent, in order; the array is live. */
   readonly texts: string[];
+  /** Those by which a bridge reports its counts and follows the flag, beside any request. */
+  readonly background: string[];
   /** Begins again from none. */
   reset(): void;
   stop(): void;
@@ -15,6 +17,7 @@ export interface StatementCount {
  */
 export function countStatements(pool: pg.Pool): StatementCount {
   const texts: string[] = [];
+  const background: string[] = [];
   const counted = new WeakSet<pg.PoolClient>();
   let counting = true;
 
@@ -23,7 +26,8 @@ export function countStatements(pool: pg.Pool): StatementCount {
     counted.add(client);
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
     const counter = (...args: unknown[]): unknown => {
-      if (counting) texts.push(textOf(args[0]));
+      const text = textOf(args[0]);
+      if (counting) (isBackground(text) ? background : texts).push(text);
       return query(...args);
     };
     client.query = counter as typeof client.query;
@@ -33,7 +37,11 @@ export function countStatements(pool: pg.Pool): StatementCount {
   pool.on("acquire", count);
   return {
     texts,
-    reset: () => void texts.splice(0),
+    background,
+    reset: () => {
+      texts.splice(0);
+      background.splice(0);
+    },
     stop: () => {
       counting = false;
       pool.off("acquire", count);
@@ -46,3 +54,5 @@ function textOf(statement: unknown): string {
   const { text } = statement as { text?: unknown };
   return typeof text === "string" ? text : "(a statement without text)";
 }
+
+const isBackground = (text: string) => /"sessionBridge(Hit|Mode|Process)"/.test(text);

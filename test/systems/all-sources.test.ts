@@ -63,7 +63,7 @@ describe("All old systems at once", () => {
     expect(
       (await on.rows("sessionBridgeLink")).map(({ source }) => source as string).sort(),
     ).toEqual([...sources].sort());
-    const { legacyCookies, upgraded } = await app.bridge.status();
+    const { legacyCookies, upgraded } = app.counts();
     expect(upgraded).toBe(sources.length);
     for (const source of sources)
       expect(legacyCookies[source]).toMatchObject({ hit: 2, missed: 0 });

@@ -80,7 +80,7 @@ describe.each([
       expect((await sessionOf(browser))["userId"]).toBe("one");
       expect(app.told.splice(0)).toEqual(hit(first));
     }
-    const { legacyCookies, upgraded } = await app.bridge.status();
+    const { legacyCookies, upgraded } = app.counts();
     expect(legacyCookies[first]).toMatchObject({ hit: 2 });
     expect(Object.values(legacyCookies[second]!)).toEqual([0, 0, 0, 0, 0, 0]);
     expect(upgraded).toBe(1);
@@ -130,7 +130,7 @@ describe.each([
     expect(await olds[0].rows()).toEqual([]);
     expect(await olds[1].rows()).toHaveLength(1);
     expect((await sessionOf(browser))["userId"]).toBe("two");
-    expect((await app.bridge.status()).legacyCookies).toMatchObject({
+    expect(app.counts().legacyCookies).toMatchObject({
       [first]: { hit: 1, redundant: 1 },
       [second]: { hit: 1, redundant: 0 },
     });

@@ -33,7 +33,7 @@ async function expectNoTrace(flow: SystemFlow): Promise<void> {
 
 const outcomes = async (app: RunningApp) =>
   Object.fromEntries(
-    Object.values((await app.bridge.status()).legacyCookies)
+    Object.values(app.counts().legacyCookies)
       .flatMap((counts) => Object.entries(counts))
       .filter(([, count]) => count > 0),
   );

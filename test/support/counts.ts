@@ -1,21 +1,13 @@
-import type { BridgeEvents, Events, LegacyOutcome } from "../events.js";
-import type { Mode } from "../mode.js";
+import type { LegacyOutcome, SessionBridge } from "../../src/index.js";
 
-/** How the migration goes, counted in this process since it started. */
-export interface MigrationStatus {
-  /** The mode of the latest request. */
-  mode: Mode;
-  since: Date;
-  /** Presented legacy cookies by source and by what became of them. */
+/** What one bridge has told since it was made. */
+export interface Counts {
   legacyCookies: Record<string, Record<LegacyOutcome, number>>;
   upgraded: number;
-  /** Responses that carried tokens to a client that came with its cookie. */
   offered: number;
   adopted: number;
   refreshed: number;
-  /** Sessions revoked because a rotated refresh token came back. */
   leaked: number;
-  /** Requests refused for their access token. */
   tokensRefused: number;
 }
 
@@ -28,12 +20,11 @@ const noHits = (): Record<LegacyOutcome, number> => ({
   dropped: 0,
 });
 
-/** Counts what the bridge tells; gives a copy of the counts. */
-export function countHits(
-  events: Events<BridgeEvents>,
+/** Counts the events of a bridge; gives a copy of the counts. */
+export function countEvents(
+  events: Pick<SessionBridge, "on">,
   sources: readonly string[],
-  since: Date,
-): (mode: Mode) => MigrationStatus {
+): () => Counts {
   const legacyCookies = Object.fromEntries(sources.map((source) => [source, noHits()]));
   const counts = { upgraded: 0, offered: 0, adopted: 0, refreshed: 0, leaked: 0, tokensRefused: 0 };
 
@@ -48,5 +39,5 @@ export function countHits(
   events.on("session:leaked", () => (counts.leaked += 1));
   events.on("token-refused", () => (counts.tokensRefused += 1));
 
-  return (mode) => ({ mode, since, legacyCookies: structuredClone(legacyCookies), ...counts });
+  return () => ({ legacyCookies: structuredClone(legacyCookies), ...counts });
 }

@@ -1,0 +1,106 @@
+import { type Brownout, parseBrownout } from "./brownout.js";
+import { withDeadline } from "./deadline.js";
+import type { Database, Pool } from "./store/database.js";
+import { listenForMode, readMode } from "./store/mode-log.js";
+
+// Seen within two seconds, and not by every process in the same instant.
+const pollInMilliseconds = () => 1200 + Math.random() * 400;
+const firstAnswerInMilliseconds = 1000;
+
+/** The flag in PostgreSQL, as this process last saw it. */
+export interface FleetFlag {
+  /** Undefined while nobody has set it, or it has not been seen. */
+  readonly mode: string | undefined;
+  readonly brownout: Brownout | undefined;
+  /** Follows the flag from the first call on; resolves when it has been seen, or cannot be for now. */
+  follow(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Polls the flag in the background, and at once when it is changed where `directPool` can be told. When
+ * the database is away, the last known flag stays.
+ */
+export function createFleetFlag(
+  db: Database,
+  directPool: Pool | undefined,
+  tell: (error: Error) => void,
+): FleetFlag {
+  let mode: string | undefined;
+  let brownout: Brownout | undefined;
+  let first: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let polling: Promise<void> | undefined;
+  let stopListening: (() => void) | "connecting" | undefined;
+  let isClosed = false;
+  let isAway = false;
+
+  async function read(): Promise<void> {
+    try {
+      const change = await readMode(db);
+      mode = change?.mode;
+      brownout = parseBrownout(change?.brownout);
+      isAway = false;
+    } catch (error) {
+      if (!isAway) tell(error as Error);
+      isAway = true;
+    }
+  }
+
+  function poll(): Promise<void> {
+    polling ??= read().finally(() => {
+      polling = undefined;
+    });
+    return polling;
+  }
+
+  async function listen(pool: Pool): Promise<void> {
+    if (stopListening !== undefined || isAway) return;
+    stopListening = "connecting";
+    const lost = () => {
+      stopListening = undefined;
+    };
+    try {
+      const stop = await listenForMode(pool, () => void poll(), lost);
+      if (isClosed) stop();
+      else stopListening = stop;
+    } catch (error) {
+      lost();
+      tell(error as Error);
+    }
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      void poll().then(() => {
+        if (isClosed) return;
+        if (directPool !== undefined) void listen(directPool);
+        schedule();
+      });
+    }, pollInMilliseconds());
+    timer.unref();
+  }
+
+  async function start(): Promise<void> {
+    const seen = poll();
+    if (directPool !== undefined) void seen.then(() => listen(directPool));
+    schedule();
+    // A database that hangs must not hold up the requests that do not need it.
+    await withDeadline(seen, firstAnswerInMilliseconds).catch(() => undefined);
+  }
+
+  return {
+    get mode() {
+      return mode;
+    },
+    get brownout() {
+      return brownout;
+    },
+    follow: () => (first ??= isClosed ? Promise.resolve() : start()),
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+      if (typeof stopListening === "function") stopListening();
+    },
+  };
+}

@@ -1,0 +1,142 @@
+import { withDeadline } from "../deadline.js";
+import type { Database } from "../store/database.js";
+import { addToHits, type Hit, type LabelValue } from "../store/hits.js";
+import { type Counted, counters } from "./counters.js";
+import type { Labels } from "./labels.js";
+
+/** How often counts are added to those in the database: what a process loses at most when it is killed. */
+export const flushIntervalInSeconds = 3;
+const heartbeatInSeconds = 30;
+const closeDeadlineInMilliseconds = 5000;
+
+/** Counts in memory and adds to the database in the background. */
+export interface Reporter {
+  count(counted: Counted): void;
+  /** From the first request on: a process that serves none is not one of the fleet. */
+  start(): void;
+  /** Adds now. Rejects when the database does not answer; nothing is lost by it. */
+  flush(): Promise<void>;
+  /** Adds what is left and stops; gives up when the database does not answer. */
+  close(): Promise<void>;
+}
+
+const millisecondsPerDay = 24 * 60 * 60 * 1000;
+const dayOf = (number: number) => new Date(number * millisecondsPerDay).toISOString().slice(0, 10);
+
+export function createReporter(
+  db: Database,
+  options: {
+    /** Asked at each flush. */
+    mode: () => string;
+    about: () => unknown;
+    learn: (value: LabelValue) => void;
+    /** Told once of each outage. */
+    tell: (error: Error) => void;
+  },
+): Reporter {
+  const id = crypto.randomUUID();
+  const startedAt = db.now();
+  let counts = new Map<string, { hit: Hit; count: number }>();
+  /** What was sent and has not been acknowledged: it is sent again as it was. */
+  let sent: { number: number; hits: Hit[] } | undefined;
+  let number = 0;
+  let reported: { mode: string; at: number } | undefined;
+  let flushing: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  let isAway = false;
+
+  const today = () => Math.floor(db.now().getTime() / millisecondsPerDay);
+
+  async function send(): Promise<void> {
+    if (sent === undefined) {
+      const hits = [...counts.values()].map(({ hit, count }) => ({ ...hit, count }));
+      counts = new Map();
+      sent = { number: (number += 1), hits };
+    }
+    const mode = options.mode();
+    const report = { id, mode, about: options.about(), startedAt };
+    const values = await addToHits(db, report, sent.number, sent.hits, dayOf(today()));
+    sent = undefined;
+    reported = { mode, at: db.now().getTime() };
+    for (const value of values) options.learn(value);
+  }
+
+  async function flush(): Promise<void> {
+    // A repeated flush adds what was counted before it, the one after it the rest.
+    if (sent !== undefined) await send();
+    await send();
+  }
+
+  function flushOnce(): Promise<void> {
+    flushing ??= flush().finally(() => {
+      flushing = undefined;
+    });
+    return flushing;
+  }
+
+  function isDue(): boolean {
+    if (counts.size > 0 || sent !== undefined || reported === undefined) return true;
+    const isOld = db.now().getTime() - reported.at >= heartbeatInSeconds * 1000;
+    return isOld || reported.mode !== options.mode();
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      const work = isDue() ? flushOnce() : Promise.resolve();
+      work
+        .then(
+          () => (isAway = false),
+          (error: unknown) => {
+            if (!isAway) options.tell(error as Error);
+            isAway = true;
+          },
+        )
+        .finally(() => {
+          if (!isClosed) schedule();
+        });
+    }, flushIntervalInSeconds * 1000);
+    timer.unref();
+  }
+
+  return {
+    count({ counter, values, labels }) {
+      const day = today();
+      const key = JSON.stringify([day, counter, values, labels]);
+      const known = counts.get(key);
+      if (known !== undefined) known.count += 1;
+      else counts.set(key, { hit: hitOf(day, counter, values, labels), count: 1 });
+    },
+    start() {
+      if (timer === undefined && !isClosed) schedule();
+    },
+    flush: flushOnce,
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      clearTimeout(timer);
+      if (timer === undefined && counts.size === 0) return;
+      // Whoever was flushing has not seen what came meanwhile.
+      const last = async () => {
+        await flushing?.catch(() => undefined);
+        await flushOnce();
+      };
+      await withDeadline(last(), closeDeadlineInMilliseconds).catch((error: unknown) => {
+        options.tell(error as Error);
+      });
+    },
+  };
+}
+
+function hitOf(
+  day: number,
+  counter: Counted["counter"],
+  values: readonly string[],
+  labels: Labels,
+): Hit {
+  // The last attribute is the outcome; a source stands alone.
+  const [first = "", second = ""] = values;
+  const isOutcome = values.length === 1 && counters[counter].attributes[0] !== "source";
+  const [source, outcome] = isOutcome ? ["", first] : [first, second];
+  return { day: dayOf(day), counter, source, outcome, labels, count: 1 };
+}

@@ -1,0 +1,184 @@
+import { parseBrownout, windowAt } from "../brownout.js";
+import { defaultMode, isMode, type Mode } from "../mode.js";
+import type { Database } from "../store/database.js";
+import { type ModeChange, readModeChanges } from "../store/mode-log.js";
+import {
+  countUnlinked,
+  type DayCount,
+  type FleetProcess,
+  readDayCounts,
+  readFleet,
+  readLinkedSessions,
+  readStragglers,
+} from "../store/read-status.js";
+import { type AboutSource, parseAbout } from "./about.js";
+import type { DayStatus, MigrationStatus, ProcessStatus } from "./migration-status.js";
+import { forgottenAfterDays, judge, lookBackInDays, unseenUntil } from "./verdict.js";
+
+const statusDays = 30;
+const stragglerLimit = 20;
+const changeLimit = 20;
+const aliveForInSeconds = 90;
+const rememberedForInSeconds = 24 * 60 * 60;
+const millisecondsPerDay = 24 * 60 * 60 * 1000;
+const outcomes = ["hit", "missed", "unverified", "retired", "redundant", "dropped"] as const;
+const credentials = ["bearer", "legacy", "none", "invalid", "refresh"] as const;
+
+/**
+ * Reads the status from PostgreSQL.
+ *
+ * @param own the sources of the bridge that asks; without it, those that a process of the fleet told of
+ * @throws BridgeError `store-unavailable` or `schema-missing`
+ */
+export async function readMigrationStatus(
+  db: Database,
+  own?: readonly AboutSource[],
+): Promise<MigrationStatus> {
+  const at = db.now();
+  const today = at.toISOString().slice(0, 10);
+  const [counts, stragglers, linked, fleet, changes] = await Promise.all([
+    readDayCounts(db, today, statusDays),
+    readStragglers(db, today, lookBackInDays, stragglerLimit),
+    readLinkedSessions(db, forgottenAfterDays),
+    readFleet(db, rememberedForInSeconds),
+    readModeChanges(db, changeLimit),
+  ]);
+  const aliveSince = at.getTime() - aliveForInSeconds * 1000;
+  const processes = fleet.filter(({ seenAt }) => seenAt.getTime() > aliveSince).map(toProcess);
+  const known = own ?? toProcess(newest(fleet)).sources;
+  const days = daysOf(counts, at);
+  const sources = await Promise.all(
+    namesOf(known, linked, counts).map(async (name) => {
+      const about = known.find((source) => source.name === name);
+      const table = about?.table ?? null;
+      const none = {
+        live: 0,
+        adopted: 0,
+        remaining: 0,
+        withoutExpiry: 0,
+        lastExpiresAt: null,
+      };
+      const { source: _, ...sessions } = linked.find(({ source }) => source === name) ?? {
+        source: name,
+        ...none,
+      };
+      return {
+        name,
+        ...sessions,
+        notUpgraded: table && (await countUnlinked(db, name, table)),
+        cookieMaxAgeInSeconds: about?.cookieMaxAgeInSeconds ?? null,
+      };
+    }),
+  );
+  const modes = processes.map(({ mode }) => mode);
+  const mode = modeOf([modes.at(-1), changes[0]?.mode]);
+  const sum = sumsOf(counts);
+  const cookiesGivenOn =
+    counts.findLast(
+      ({ counter, source }) =>
+        counter === "requests" && (source === "observe" || source === "bridge"),
+    )?.day ?? null;
+  const ends = sources.flatMap(({ lastExpiresAt, notUpgraded, ...source }) => [
+    lastExpiresAt,
+    notUpgraded === null ? unseenUntil(source, cookiesGivenOn) : notUpgraded.lastExpiresAt,
+  ]);
+  const droppedLately = days.slice(-lookBackInDays).reduce((total, day) => total + day.dropped, 0);
+  return {
+    at,
+    mode,
+    changes,
+    brownout: brownoutOf(changes[0], at),
+    processes,
+    days,
+    legacyCookies: Object.fromEntries(
+      sources.map(({ name }) => [name, fill(outcomes, sum("legacy_cookies", name))]),
+    ),
+    brownouts: Object.fromEntries(sources.map(({ name }) => [name, total(sum("brownouts", name))])),
+    requests: fill(credentials, sum("requests")),
+    upgraded: total(sum("upgrades")),
+    offered: total(sum("offers")),
+    adopted: total(sum("adoptions")),
+    refreshes: sum("refreshes"),
+    tokensRefused: sum("refused_tokens"),
+    refusals: sum("refusals"),
+    merged: total(sum("merged_commits")),
+    errors: total(sum("errors")),
+    sources,
+    stragglers,
+    lastCookieExpiresAt: latest(ends.filter((end): end is Date => end !== null && end > at)),
+    verdict: judge({ now: at, mode, modes, days, sources, cookiesGivenOn, droppedLately }),
+  };
+}
+
+function toProcess(process: FleetProcess | undefined): ProcessStatus {
+  const epoch = new Date(0);
+  const { id = "", mode = "", about, startedAt = epoch, seenAt = epoch } = process ?? {};
+  return { ...parseAbout(about), id, mode, startedAt, seenAt };
+}
+
+const newest = (fleet: readonly FleetProcess[]) =>
+  fleet.toSorted((a, b) => a.seenAt.getTime() - b.seenAt.getTime()).at(-1);
+
+const modeOf = (candidates: readonly unknown[]): Mode => candidates.find(isMode) ?? defaultMode;
+
+function brownoutOf(change: ModeChange | undefined, at: Date): MigrationStatus["brownout"] {
+  const brownout = parseBrownout(change?.brownout);
+  if (brownout === undefined || (brownout.until !== null && brownout.until <= at)) return null;
+  return { ...brownout, isOn: windowAt(brownout, at) !== undefined };
+}
+
+function namesOf(
+  known: readonly AboutSource[],
+  linked: readonly { source: string }[],
+  counts: readonly DayCount[],
+): string[] {
+  const counted = counts.filter(({ counter }) => counter === "legacy_cookies");
+  const names = [
+    ...known.map(({ name }) => name),
+    ...linked.map(({ source }) => source),
+    ...counted.map(({ source }) => source),
+  ];
+  return [...new Set(names)];
+}
+
+function daysOf(counts: readonly DayCount[], at: Date): DayStatus[] {
+  return Array.from({ length: statusDays }, (_, index) => {
+    const age = statusDays - 1 - index;
+    const day = new Date(at.getTime() - age * millisecondsPerDay).toISOString().slice(0, 10);
+    const ofDay = counts.filter((count) => count.day === day);
+    const sum = sumsOf(ofDay);
+    const hits: Record<string, number> = {};
+    for (const { counter, source, outcome, count } of ofDay) {
+      const isHit = counter === "legacy_cookies" && outcome === "hit";
+      if (isHit || counter === "brownouts") hits[source] = (hits[source] ?? 0) + count;
+    }
+    return {
+      day,
+      hits,
+      legacy: total(hits),
+      bearer: sum("requests")["bearer"] ?? 0,
+      dropped: sum("legacy_cookies")["dropped"] ?? 0,
+    };
+  });
+}
+
+/** Sums the counts of a counter, by outcome; of one source, when it is named. */
+function sumsOf(counts: readonly DayCount[]) {
+  return (counter: string, source?: string): Record<string, number> => {
+    const sums: Record<string, number> = {};
+    for (const each of counts) {
+      if (each.counter !== counter || (source !== undefined && each.source !== source)) continue;
+      sums[each.outcome] = (sums[each.outcome] ?? 0) + each.count;
+    }
+    return sums;
+  };
+}
+
+const total = (sums: Record<string, number>) =>
+  Object.values(sums).reduce((sum, count) => sum + count, 0);
+
+const fill = <Name extends string>(names: readonly Name[], sums: Record<string, number>) =>
+  Object.fromEntries(names.map((name) => [name, sums[name] ?? 0])) as Record<Name, number>;
+
+const latest = (dates: readonly Date[]): Date | null =>
+  dates.length === 0 ? null : new Date(Math.max(...dates.map((date) => date.getTime())));
