@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { readArguments } from "./arguments.js";
+import { defineCommand, UsageError } from "./command.js";
 import type { SigningAlgorithm } from "../tokens/keys.js";
 
 const help = `Usage: koa-session-bridge keygen [--alg HS256|ES256|EdDSA] [--kid NAME]
@@ -27,21 +27,20 @@ const makers: Record<SigningAlgorithm, () => unknown> = {
   EdDSA: () => generateKeyPairSync("ed25519").privateKey.export({ format: "jwk" }),
 };
 
-export function keygen(args: string[]): Promise<number> {
-  const values = readArguments(args, help, {
-    alg: { type: "string", default: "HS256" },
-    kid: { type: "string" },
-  });
-  if (typeof values === "number") return Promise.resolve(values);
-  const { alg, kid } = values;
-  if (!isAlgorithm(alg)) {
-    process.stderr.write(`Unknown algorithm "${alg}": take HS256, ES256 or EdDSA.\n`);
-    return Promise.resolve(2);
-  }
-  const defaultKid = `${new Date().toISOString().slice(0, 10)}-${randomBytes(4).toString("hex")}`;
-  const key = { kid: kid ?? defaultKid, alg, key: makers[alg]() };
-  process.stdout.write(`${JSON.stringify(key)}\n`);
-  return Promise.resolve(0);
-}
+export const keygen = defineCommand({
+  name: "keygen",
+  summary: "make a signing key",
+  help,
+  options: { alg: { type: "string", default: "HS256" }, kid: { type: "string" } },
+  run({ alg, kid }) {
+    if (!isAlgorithm(alg))
+      throw new UsageError(`Unknown algorithm "${alg}": take HS256, ES256 or EdDSA.`);
+    if (kid === "") throw new UsageError("--kid must not be empty.");
+    const defaultKid = `${new Date().toISOString().slice(0, 10)}-${randomBytes(4).toString("hex")}`;
+    const key = { kid: kid ?? defaultKid, alg, key: makers[alg]() };
+    process.stdout.write(`${JSON.stringify(key)}\n`);
+    return Promise.resolve(0);
+  },
+});
 
 const isAlgorithm = (alg: string): alg is SigningAlgorithm => Object.hasOwn(makers, alg);

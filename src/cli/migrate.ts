@@ -1,13 +1,14 @@
-import pg from "pg";
-import { migrate } from "../store/migrate.js";
-import { readArguments } from "./arguments.js";
+import { migrate, missingMigrations } from "../store/migrate.js";
+import { CommandError, defineCommand, printJson } from "./command.js";
+import { databaseHelp, databaseOption, reasonOf, withDatabase } from "./connection.js";
 
-const help = `Usage: koa-session-bridge migrate [--database URL] [--json]
+const help = `Usage: koa-session-bridge migrate [--check] [--database URL] [--json]
 
 Creates or updates the tables in PostgreSQL. Safe to repeat and to run from several machines at once.
 
 Options:
-  --database  connection string; default: the environment variable DATABASE_URL
+  --check     change nothing, tell what is missing
+${databaseHelp}
   --json      print the result as JSON
   --help      show this
 
@@ -15,37 +16,34 @@ Examples:
   DATABASE_URL=postgres://app@localhost/app koa-session-bridge migrate
   koa-session-bridge migrate --database postgres://app@localhost/app --json
 
-Exit codes: 0 up to date, 1 failed (nothing was changed), 2 wrong usage.
+Exit codes: 0 up to date, 1 failed (nothing was changed) or, with --check, something is missing,
+2 wrong usage.
 `;
 
-export async function migrateCommand(args: string[]): Promise<number> {
-  const values = readArguments(args, help, {
-    database: { type: "string" },
+export const migrateCommand = defineCommand({
+  name: "migrate",
+  summary: "create or update the tables in PostgreSQL",
+  help,
+  options: {
+    ...databaseOption,
+    check: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
-  });
-  if (typeof values === "number") return values;
-  const connectionString = values.database ?? process.env["DATABASE_URL"];
-  if (connectionString === undefined || connectionString === "") {
-    process.stderr.write(`No database: give --database or set DATABASE_URL.\n\n${help}`);
-    return 2;
-  }
-  const pool = new pg.Pool({ connectionString, max: 1, connectionTimeoutMillis: 10_000 });
-  try {
-    const applied = await migrate(pool);
-    if (values.json) process.stdout.write(`${JSON.stringify({ applied })}\n`);
-    else if (applied.length === 0) process.stdout.write("Up to date.\n");
-    else process.stdout.write(applied.map((name) => `Applied ${name}\n`).join(""));
-    return 0;
-  } catch (error) {
-    process.stderr.write(`Migration failed, nothing was changed: ${reason(error)}\n`);
-    return 1;
-  } finally {
-    await pool.end();
-  }
-}
-
-// A failed connection to several addresses is an AggregateError without a message.
-function reason(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reason).join("; ");
-  return error instanceof Error ? error.message : String(error);
-}
+  },
+  run: ({ database, check, json }) =>
+    withDatabase(database, async (_db, pool) => {
+      if (check) {
+        const missing = await missingMigrations(pool);
+        if (json) printJson({ missing });
+        else if (missing.length === 0) process.stdout.write("Up to date.\n");
+        else process.stdout.write(missing.map((name) => `Missing ${name}\n`).join(""));
+        return missing.length === 0 ? 0 : 1;
+      }
+      const applied = await migrate(pool).catch((error: unknown) => {
+        throw new CommandError(`Migration failed, nothing was changed: ${reasonOf(error)}`);
+      });
+      if (json) printJson({ applied });
+      else if (applied.length === 0) process.stdout.write("Up to date.\n");
+      else process.stdout.write(applied.map((name) => `Applied ${name}\n`).join(""));
+      return 0;
+    }),
+});

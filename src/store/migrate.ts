@@ -54,3 +54,20 @@ export async function migrate(pool: Pool): Promise<string[]> {
     client.release(failed);
   }
 }
+
+/** The names of the migrations that {@link migrate} would apply. Changes nothing; two round trips. */
+export async function missingMigrations(pool: Pool): Promise<string[]> {
+  const table = await pool.query({
+    text: `select to_regclass('"sessionBridgeMigration"') is not null as "exists"`,
+    values: [],
+  });
+  if ((table.rows[0] as { exists: boolean }).exists !== true) {
+    return migrations.map(({ name }) => name);
+  }
+  const { rows } = await pool.query({
+    text: `select "id" from "sessionBridgeMigration"`,
+    values: [],
+  });
+  const applied = new Set((rows as { id: number }[]).map(({ id }) => id));
+  return migrations.filter(({ id }) => !applied.has(id)).map(({ name }) => name);
+}

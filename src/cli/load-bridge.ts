@@ -1,0 +1,31 @@
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { SessionBridge } from "../bridge.js";
+import { CommandError, UsageError } from "./command.js";
+import { reasonOf } from "./connection.js";
+
+/** The option of commands that need the application's own bridge. */
+export const appOption = { app: { type: "string" } } as const;
+
+export const appHelp = `  --app       a module that exports the application's bridge as \`bridge\` or by default, and does
+              not listen when it is imported; default: the environment variable SESSION_BRIDGE_APP`;
+
+/** The application's bridge, where `--app` or the environment names its module. */
+export async function loadBridge(given: string | undefined): Promise<SessionBridge | undefined> {
+  const file = given ?? process.env["SESSION_BRIDGE_APP"];
+  if (file === undefined || file === "") return undefined;
+  let module: Record<string, unknown>;
+  try {
+    module = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
+  } catch (error) {
+    throw new CommandError(`--app ${file} cannot be imported: ${reasonOf(error)}`);
+  }
+  const bridge = [module["bridge"], module["default"]].find(isBridge);
+  if (bridge !== undefined) return bridge;
+  throw new UsageError(
+    `--app ${file} exports no bridge: export what sessionBridge(…) gave, as \`bridge\`.`,
+  );
+}
+
+const isBridge = (value: unknown): value is SessionBridge =>
+  typeof value === "function" && "status" in value && "sessions" in value;
