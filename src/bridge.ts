@@ -1,16 +1,15 @@
-import { hostname } from "node:os";
 import type Koa from "koa";
 import type { Context, DefaultState, Middleware, Next } from "koa";
 import { answering } from "./answer.js";
 import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.js";
 import { type Credential, presentedSources, readCredential } from "./credential.js";
-import { meets, windowAt } from "./brownout.js";
 import {
   type BridgeEvents,
   Events,
   type LegacyOutcome,
   type PresentedCredential,
 } from "./events.js";
+import { isBrownedOut } from "./legacy/browned-out.js";
 import { installSources } from "./legacy/install.js";
 import { createLegacyPath, type InstalledSource } from "./legacy/legacy-path.js";
 import { LegacyRequest } from "./legacy/legacy-request.js";
@@ -18,15 +17,11 @@ import type { LegacyEnvironment } from "./legacy/environment.js";
 import { createOffers } from "./legacy/offer.js";
 import type { LegacySource } from "./legacy/source.js";
 import { createWriteThrough } from "./legacy/write-through.js";
-import { hashLegacyKey } from "./legacy/sealed-key.js";
 import { createModeFlag, type Mode } from "./mode.js";
 import { createFleetFlag } from "./mode-poll.js";
-import type { About } from "./monitor/about.js";
-import { onCounted } from "./monitor/counters.js";
-import { type Labels, LabelBounds } from "./monitor/labels.js";
+import { aboutBridge } from "./monitor/about-bridge.js";
+import { createMonitor } from "./monitor/monitor.js";
 import type { MigrationStatus } from "./monitor/migration-status.js";
-import { createReporter } from "./monitor/reporter.js";
-import { readMigrationStatus } from "./monitor/status.js";
 import { timeBeside } from "./monitor/time-beside.js";
 import { createDatabase } from "./store/database.js";
 import { adoptSession, endedOriginReader, linkReader } from "./store/links.js";
@@ -68,9 +63,6 @@ interface BridgeSurface extends Pick<
    */
   status(): Promise<MigrationStatus>;
 }
-
-// Whatever a label repeats of the request's credentials, from so many characters on.
-const shortestSecret = 12;
 
 /** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
 export type SessionBridge = Middleware<DefaultState, SessionContext> & BridgeSurface;
@@ -124,18 +116,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     if (outcome === "reused") await writeThrough.end(link);
   });
   const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
-  const labelBounds = new LabelBounds();
-  const monitor = createReporter(db, {
-    mode: () => flag.current,
-    about,
-    learn: ({ name, value }) => {
-      labelBounds.learn(name, value);
-    },
-    tell,
-  });
-  onCounted(events, (counted) => {
-    monitor.count(counted);
-  });
+  const about = () => aboutBridge(app as Koa, parsed, { modeFrom: flag.from, tablesBeside });
+  const monitor = createMonitor(db, events, { labels: parsed.labels, flag, about });
   const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
@@ -155,7 +137,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       }
       const mode = await flag.of(ctx);
       const presented = presentedSources(ctx, sources);
-      const isBrownout = mode !== "tokens" && isBrownedOut(ctx, presented);
+      const isBrownout = mode !== "tokens" && isBrownedOut(ctx, presented, flag.brownout, db.now());
       const servedAs = isBrownout ? "tokens" : mode;
       const credential = await readCredential(ctx, servedAs, presented, paths);
       resolved.add(ctx);
@@ -173,10 +155,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       events.on(name, listener);
     },
     issueTokens: async (ctx: object) => issueTokens(ctx as Context),
-    status: async () => {
-      await monitor.flush();
-      return readMigrationStatus(db, about().sources);
-    },
+    status: () => monitor.status(),
     close: async () => {
       flag.close();
       await monitor.close();
@@ -264,18 +243,6 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     }
   }
 
-  function isBrownedOut(ctx: Context, presented: readonly LegacySource[]): boolean {
-    const { brownout } = flag;
-    if (brownout === undefined || windowAt(brownout, db.now()) === undefined) return false;
-    return presented.some((source) => {
-      const key = source.readKey(ctx, db.now());
-      if (key === undefined) return false;
-      // A data cookie without an id would draw anew with each request.
-      const drawn = key.isMinted === true ? key.origin : hashLegacyKey(source.name, key.key);
-      return drawn !== undefined && meets(brownout, drawn, db.now());
-    });
-  }
-
   async function adopt({ id, link, adoptedAt }: SessionRow): Promise<void> {
     if (link === null || adoptedAt !== null) return;
     if (await adoptSession(db, id)) events.emit("adopted", { source: link.source, sessionId: id });
@@ -288,42 +255,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     isBrownout = false,
   ): void {
     if (source === undefined) return;
-    const hit = { source: source.name, labels: labelsOf(ctx) };
-    events.emit("legacy-cookie", { ...hit, outcome, isBrownout });
-    if (outcome === "hit") events.emit("legacy-hit", hit);
-  }
-
-  function labelsOf(ctx: Context): Labels {
-    try {
-      const credentials = `${ctx.get("Cookie")} ${ctx.get("Authorization")}`;
-      return labelBounds.bound(
-        parsed.labels(ctx),
-        (value) => value.length >= shortestSecret && credentials.includes(value),
-      );
-    } catch (error) {
-      events.emit("error", error as Error);
-      return {};
-    }
-  }
-
-  function about(): About {
-    const { pool } = shared;
-    return {
-      host: hostname(),
-      pid: process.pid,
-      node: process.version,
-      modeFrom: flag.from,
-      cookieLingerInSeconds: parsed.cookieLingerInSeconds,
-      poolMax: pool.options?.max ?? null,
-      isBehindProxy: (app as Partial<Koa>).proxy === true,
-      signingKeys: tokens.keys.map(({ kid }) => kid),
-      sources: parsed.sources.map((source) => ({
-        name: source.name,
-        hasOldStore: source.oldStore !== undefined,
-        cookieMaxAgeInSeconds: source.cookieMaxAgeInSeconds ?? null,
-        table: tablesBeside.get(source.name) ?? null,
-      })),
-    };
+    monitor.tellCookie(ctx, source.name, outcome, isBrownout);
   }
 
   function markDeprecated(ctx: Context): void {

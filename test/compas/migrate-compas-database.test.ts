@@ -103,7 +103,8 @@ test("Compas goes on as before, over its old rows and the bridge's, and at last 
   // From here on the bridge is gone, and so may be what it added.
   for (const isCleared of [false, true]) {
     if (isCleared) {
-      await pool.query(`drop table "sessionBridgeLink", "sessionBridgeMigration";
+      await pool.query(`drop table "sessionBridgeLink", "sessionBridgeHit", "sessionBridgeProcess", "sessionBridgeMode",
+        "sessionBridgeMigration";
         alter table "sessionStore" drop column "maxAgeInSeconds";
         alter table "sessionStoreToken" drop column "successor"`);
     }

@@ -1,0 +1,79 @@
+import type { Context } from "koa";
+import type { BridgeEvents, Events, LegacyOutcome } from "../events.js";
+import type { ModeFlag } from "../mode.js";
+import type { Database } from "../store/database.js";
+import type { About } from "./about.js";
+import { onCounted } from "./counters.js";
+import { type Labels, LabelBounds } from "./labels.js";
+import type { MigrationStatus } from "./migration-status.js";
+import { createReporter } from "./reporter.js";
+import { readMigrationStatus } from "./status.js";
+
+/** Counts what the bridge tells, and tells how the migration goes. */
+export interface Monitor {
+  /** At each request: the first one starts the reports. */
+  start(): void;
+  /** A legacy cookie was presented. */
+  tellCookie(ctx: Context, source: string, outcome: LegacyOutcome, isBrownout: boolean): void;
+  /** Of the whole fleet, with what this process has counted so far. */
+  status(): Promise<MigrationStatus>;
+  /** Adds the last counts to those in PostgreSQL. */
+  close(): Promise<void>;
+}
+
+// A label that repeats so much of the request's credentials is taken for one.
+const shortestSecret = 12;
+
+export function createMonitor(
+  db: Database,
+  events: Events<BridgeEvents>,
+  options: {
+    labels: (ctx: Context) => Readonly<Record<string, string>>;
+    flag: ModeFlag;
+    about: () => About;
+  },
+): Monitor {
+  const { labels, flag, about } = options;
+  const bounds = new LabelBounds();
+  const reporter = createReporter(db, {
+    mode: () => flag.current,
+    about,
+    learn: ({ name, value }) => {
+      bounds.learn(name, value);
+    },
+    tell: (error) => {
+      events.emit("error", error);
+    },
+  });
+  onCounted(events, (counted) => {
+    reporter.count(counted);
+  });
+
+  function labelsOf(ctx: Context): Labels {
+    try {
+      const credentials = `${ctx.get("Cookie")} ${ctx.get("Authorization")}`;
+      const isSecret = (value: string) =>
+        value.length >= shortestSecret && credentials.includes(value);
+      return bounds.bound(labels(ctx), isSecret);
+    } catch (error) {
+      events.emit("error", error as Error);
+      return {};
+    }
+  }
+
+  return {
+    start: () => {
+      reporter.start();
+    },
+    tellCookie(ctx, source, outcome, isBrownout) {
+      const hit = { source, labels: labelsOf(ctx) };
+      events.emit("legacy-cookie", { ...hit, outcome, isBrownout });
+      if (outcome === "hit") events.emit("legacy-hit", hit);
+    },
+    async status() {
+      await reporter.flush();
+      return readMigrationStatus(db, about().sources);
+    },
+    close: () => reporter.close(),
+  };
+}
