@@ -17,12 +17,12 @@ export class LabelBounds {
 
   /**
    * At most five labels, of at most 100 values each; any further value becomes `other`, and so does one
-   * that is secret.
+   * that is secret. A label whose name is secret is left out.
    */
   bound(labels: unknown, isSecret: (value: string) => boolean): Labels {
     if (typeof labels !== "object" || labels === null) return {};
     const entries = Object.entries(labels)
-      .filter(([, value]) => value !== undefined && value !== null)
+      .filter(([name, value]) => value !== undefined && value !== null && !isSecret(name))
       .map(([name, value]) => [
         tidy(name, maximumNameLength),
         isSecret(String(value)) ? otherValue : tidy(String(value), maximumValueLength),

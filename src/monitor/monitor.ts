@@ -7,6 +7,7 @@ import { onCounted } from "./counters.js";
 import { type Labels, LabelBounds } from "./labels.js";
 import type { MigrationStatus } from "./migration-status.js";
 import { createReporter } from "./reporter.js";
+import { secretsOf } from "./request-secrets.js";
 import { readMigrationStatus } from "./status.js";
 
 /** Counts what the bridge tells, and tells how the migration goes. */
@@ -20,9 +21,6 @@ export interface Monitor {
   /** Adds the last counts to those in PostgreSQL. */
   close(): Promise<void>;
 }
-
-// A label that repeats so much of the request's credentials is taken for one.
-const shortestSecret = 12;
 
 export function createMonitor(
   db: Database,
@@ -51,10 +49,7 @@ export function createMonitor(
 
   function labelsOf(ctx: Context): Labels {
     try {
-      const credentials = `${ctx.get("Cookie")} ${ctx.get("Authorization")}`;
-      const isSecret = (value: string) =>
-        value.length >= shortestSecret && credentials.includes(value);
-      return bounds.bound(labels(ctx), isSecret);
+      return bounds.bound(labels(ctx), secretsOf(ctx));
     } catch (error) {
       events.emit("error", error as Error);
       return {};

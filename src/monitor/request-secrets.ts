@@ -1,0 +1,24 @@
+import type { Context } from "koa";
+
+// Nothing shorter can be told from an ordinary word.
+const shortestSecret = 12;
+
+/** Tells whether a text repeats a credential of the request, or contains one, or is a part of one. */
+export function secretsOf(ctx: Context): (text: string) => boolean {
+  const sent = `${ctx.get("Cookie")} ${ctx.get("Authorization")}`;
+  const credentials = `${sent} ${decoded(sent)}`;
+  let words: string[] | undefined;
+  return (text) => {
+    if (text.length < shortestSecret) return false;
+    words ??= credentials.split(/[^\w-]+/).filter(({ length }) => length >= shortestSecret);
+    return credentials.includes(text) || words.some((word) => text.includes(word));
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
