@@ -6,6 +6,7 @@ import { listenForMode, readMode } from "./store/mode-log.js";
 // Seen within two seconds, and not by every process in the same instant.
 const pollInMilliseconds = () => 1200 + Math.random() * 400;
 const firstAnswerInMilliseconds = 1000;
+const answerInMilliseconds = 5000;
 
 /** The flag in PostgreSQL, as this process last saw it. */
 export interface FleetFlag {
@@ -34,10 +35,12 @@ export function createFleetFlag(
   let stopListening: (() => void) | "connecting" | undefined;
   let isClosed = false;
   let isAway = false;
+  let isDeaf = false;
 
   async function read(): Promise<void> {
     try {
-      const change = await readMode(db);
+      // Of a connection that is dead and does not know it, nothing may ever be heard again.
+      const change = await withDeadline(readMode(db), answerInMilliseconds);
       mode = change?.mode;
       brownout = parseBrownout(change?.brownout);
       isAway = false;
@@ -54,6 +57,12 @@ export function createFleetFlag(
     return polling;
   }
 
+  // A look that is under way may have been too early to see the change.
+  async function lookAgain(): Promise<void> {
+    await polling;
+    await poll();
+  }
+
   async function listen(pool: Pool): Promise<void> {
     if (stopListening !== undefined || isAway) return;
     stopListening = "connecting";
@@ -61,12 +70,14 @@ export function createFleetFlag(
       stopListening = undefined;
     };
     try {
-      const stop = await listenForMode(pool, () => void poll(), lost);
+      const stop = await listenForMode(pool, () => void lookAgain(), lost);
+      isDeaf = false;
       if (isClosed) stop();
       else stopListening = stop;
     } catch (error) {
       lost();
-      tell(error as Error);
+      if (!isDeaf) tell(error as Error);
+      isDeaf = true;
     }
   }
 

@@ -1,4 +1,5 @@
 import { withDeadline } from "../deadline.js";
+import { BridgeError } from "../errors.js";
 import type { Database } from "../store/database.js";
 import { addToHits, type Hit, type LabelValue } from "../store/hits.js";
 import { type Counted, counters } from "./counters.js";
@@ -7,6 +8,7 @@ import type { Labels } from "./labels.js";
 /** How often counts are added to those in the database: what a process loses at most when it is killed. */
 export const flushIntervalInSeconds = 3;
 const heartbeatInSeconds = 30;
+const flushDeadlineInMilliseconds = 5000;
 const closeDeadlineInMilliseconds = 5000;
 
 /** Counts in memory and adds to the database in the background. */
@@ -14,7 +16,9 @@ export interface Reporter {
   count(counted: Counted): void;
   /** From the first request on: a process that serves none is not one of the fleet. */
   start(): void;
-  /** Adds now. Rejects when the database does not answer; nothing is lost by it. */
+  /**
+   * Adds now all that was counted before. Rejects when the database does not answer; nothing is lost by it.
+   */
   flush(): Promise<void>;
   /** Adds what is left and stops; gives up when the database does not answer. */
   close(): Promise<void>;
@@ -56,7 +60,15 @@ export function createReporter(
     }
     const mode = options.mode();
     const report = { id, mode, about: options.about(), startedAt };
-    const values = await addToHits(db, report, sent.number, sent.hits, dayOf(today()));
+    const adding = addToHits(db, report, sent.number, sent.hits, dayOf(today()));
+    // Of a connection that is dead and does not know it, nothing may ever be heard again.
+    const values = await withDeadline(adding, flushDeadlineInMilliseconds).catch(
+      (cause: unknown) => {
+        throw cause instanceof BridgeError
+          ? cause
+          : new BridgeError("store-unavailable", { cause });
+      },
+    );
     sent = undefined;
     reported = { mode, at: db.now().getTime() };
     for (const value of values) options.learn(value);
@@ -74,6 +86,14 @@ export function createReporter(
     });
     return flushing;
   }
+
+  // Whoever was flushing has not seen what came meanwhile.
+  async function flushAll(): Promise<void> {
+    await flushing?.catch(() => undefined);
+    await flushOnce();
+  }
+
+  const hasNothingToTell = () => timer === undefined && counts.size === 0 && sent === undefined;
 
   function isDue(): boolean {
     if (counts.size > 0 || sent !== undefined || reported === undefined) return true;
@@ -110,18 +130,15 @@ export function createReporter(
     start() {
       if (timer === undefined && !isClosed) schedule();
     },
-    flush: flushOnce,
+    async flush() {
+      if (!hasNothingToTell()) await flushAll();
+    },
     async close() {
       if (isClosed) return;
       isClosed = true;
       clearTimeout(timer);
-      if (timer === undefined && counts.size === 0) return;
-      // Whoever was flushing has not seen what came meanwhile.
-      const last = async () => {
-        await flushing?.catch(() => undefined);
-        await flushOnce();
-      };
-      await withDeadline(last(), closeDeadlineInMilliseconds).catch((error: unknown) => {
+      if (hasNothingToTell()) return;
+      await withDeadline(flushAll(), closeDeadlineInMilliseconds).catch((error: unknown) => {
         options.tell(error as Error);
       });
     },
