@@ -1,6 +1,7 @@
 import type Koa from "koa";
 import type { Context, DefaultState, Middleware, Next } from "koa";
 import { answering } from "./answer.js";
+import { shareAt } from "./brownout.js";
 import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.js";
 import { type Credential, presentedSources, readCredential } from "./credential.js";
 import {
@@ -62,6 +63,13 @@ interface BridgeSurface extends Pick<
    * @throws BridgeError `store-unavailable` or `schema-missing`
    */
   status(): Promise<MigrationStatus>;
+  /** Names of the old session systems. */
+  readonly sources: readonly string[];
+  /**
+   * The mode of this process, as the latest request or the flag in PostgreSQL has it, and the share of
+   * legacy cookies that a brownout refuses now, 0 to 1.
+   */
+  flag(): Promise<{ mode: Mode; brownoutShare: number }>;
 }
 
 /** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
@@ -103,7 +111,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   const tell = (error: Error) => {
     events.emit("error", error);
   };
-  const flag = createModeFlag(parsed.mode, createFleetFlag(db, parsed.directPool, tell), tell);
+  const fleet = createFleetFlag(db, parsed.directPool, tell);
+  const flag = createModeFlag(parsed.mode, fleet, tell, shared.clock);
   const writeThrough = createWriteThrough(environment, sources, () => flag.current === "tokens");
   const paths = {
     tokens: createTokenPath(store, { shared, tokens }, events, writeThrough.ofRequests),
@@ -156,6 +165,11 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     },
     issueTokens: async (ctx: object) => issueTokens(ctx as Context),
     status: () => monitor.status(),
+    sources: sources.map(({ name }) => name),
+    flag: async () => ({
+      mode: await flag.seen(),
+      brownoutShare: shareAt(flag.brownout, db.now()),
+    }),
     close: async () => {
       flag.close();
       await monitor.close();

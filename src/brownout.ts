@@ -46,6 +46,11 @@ export function windowAt(
   return elapsed % everyInSeconds < forInSeconds ? Math.floor(elapsed / everyInSeconds) : undefined;
 }
 
+/** The share of the legacy keys that a brownout meets at this time; 0 where there is none. */
+export function shareAt(brownout: Brownout | undefined, now: Date): number {
+  return brownout !== undefined && windowAt(brownout, now) !== undefined ? brownout.share : 0;
+}
+
 /**
  * Whether a brownout meets a legacy key at this time: the same answer for the same key, in every process,
  * until the window is over.

@@ -22,6 +22,11 @@ export { koaSession } from "./legacy/sources/koa-session.js";
 export { koaSessionMinimal } from "./legacy/sources/koa-session-minimal.js";
 export type { LegacySource } from "./legacy/source.js";
 export type { Mode, ModeOption } from "./mode.js";
+export {
+  type OpenFeatureClient,
+  openFeatureMode,
+  type OpenFeatureModeOptions,
+} from "./openfeature.js";
 export type { MigrationStatus, Verdict } from "./monitor/migration-status.js";
 export type { SharedOptions, Transport } from "./common-options.js";
 export type { TokenMaxAges, TokenOptions } from "./tokens/options.js";

@@ -1,7 +1,8 @@
 import type { Context } from "koa";
 import type { Brownout } from "./brownout.js";
 import type { FleetFlag } from "./mode-poll.js";
-import type { OptionsReader } from "./options.js";
+import { describe, type OptionsReader } from "./options.js";
+import { tellRarely } from "./tell-rarely.js";
 
 export const modes = ["observe", "bridge", "drain", "tokens"] as const;
 
@@ -33,6 +34,8 @@ export interface ModeFlag {
   of(ctx: Context): Promise<Mode>;
   /** The mode of the latest request. */
   readonly current: Mode;
+  /** The same, once the flag in PostgreSQL has been seen, for who asks without a request. */
+  seen(): Promise<Mode>;
   readonly from: ModeOrigin;
   /** Which brownout, if any, is on or to come. */
   readonly brownout: Brownout | undefined;
@@ -65,13 +68,16 @@ export function readMode(
 
 /**
  * A function that fails or gives no mode (a flag service that is away) leaves the mode at the last one
- * it gave, or `bridge`, and so does a database that is away: nobody is logged out by it.
+ * it gave, or `bridge`, and so does a database that is away: nobody is logged out by it. Of a function's
+ * failures `warn` is told each message once a minute.
  */
 export function createModeFlag(
   given: GivenMode,
   fleet: FleetFlag,
   warn: (error: Error) => void,
+  now: () => Date,
 ): ModeFlag {
+  const tell = tellRarely(warn, now);
   const { mode: option, from } = given;
   let latest: Mode = typeof option === "string" ? option : defaultMode;
   const ofFleet = () => (isMode(fleet.mode) ? fleet.mode : defaultMode);
@@ -85,17 +91,24 @@ export function createModeFlag(
     try {
       const mode: unknown = await option(ctx);
       if (isMode(mode)) return mode;
-      warn(new TypeError(`options.mode gave no mode: it must give ${expected}`));
+      const given = describe(mode);
+      tell(new TypeError(`options.mode gave no mode: it must give ${expected}, got ${given}`));
     } catch (error) {
-      warn(error as Error);
+      tell(error);
     }
     return latest;
   }
 
+  const current = () => (option === undefined ? ofFleet() : latest);
+
   return {
     from,
     get current() {
-      return option === undefined ? ofFleet() : latest;
+      return current();
+    },
+    async seen() {
+      await fleet.follow();
+      return current();
     },
     get brownout() {
       return fleet.brownout;

@@ -1,5 +1,5 @@
 import type { Context } from "koa";
-import { type Brownout, meets, windowAt } from "../brownout.js";
+import { type Brownout, meets, shareAt } from "../brownout.js";
 import { hashLegacyKey } from "./sealed-key.js";
 import type { LegacySource } from "./source.js";
 
@@ -10,7 +10,7 @@ export function isBrownedOut(
   brownout: Brownout | undefined,
   now: Date,
 ): boolean {
-  if (brownout === undefined || windowAt(brownout, now) === undefined) return false;
+  if (brownout === undefined || shareAt(brownout, now) === 0) return false;
   return presented.some((source) => {
     const key = source.readKey(ctx, now);
     if (key === undefined) return false;
