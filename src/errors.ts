@@ -30,6 +30,9 @@ const catalogue = {
 /** The stable codes of {@link BridgeError}. */
 export type BridgeErrorCode = keyof typeof catalogue;
 
+/** All of them. */
+export const bridgeErrorCodes = Object.keys(catalogue) as BridgeErrorCode[];
+
 const retryAfterInSeconds = "2";
 const settlesInSeconds = "6";
 

@@ -35,6 +35,8 @@ function configOf(names: string[]): object {
       paths: {
         "koa-session-bridge": ["../../src/index.ts"],
         "koa-session-bridge/tokens": ["../../src/tokens/index.ts"],
+        "koa-session-bridge/prometheus": ["../../src/monitor/prometheus.ts"],
+        "koa-session-bridge/opentelemetry": ["../../src/monitor/opentelemetry.ts"],
       },
     },
     files: names,

@@ -131,6 +131,38 @@ const apps: Record<string, string> = {
     expressSession({ secret: "a", store: {}, name: 1 });
     // @ts-expect-error a domain is text
     cookieSession({ keys: ["a"], domain: 1 });`,
+  "exporters and flags": `
+    import { metrics } from "@opentelemetry/api";
+    import { OpenFeature } from "@openfeature/server-sdk";
+    import { Registry } from "prom-client";
+    import { type OpenFeatureClient, openFeatureMode } from "koa-session-bridge";
+    import { openTelemetryMetrics } from "koa-session-bridge/opentelemetry";
+    import { prometheusMetrics } from "koa-session-bridge/prometheus";
+    const client = OpenFeature.getClient();
+    const mode = openFeatureMode(client, {
+      flag: "cookies",
+      context: (ctx) => ({ targetingKey: ctx.ip, country: ctx.get("X-Country") }),
+    });
+    const bridge = sessionBridge({ ...options, mode }, new Koa());
+    sessionBridge({ ...options, mode: openFeatureMode(client) }, new Koa());
+    prometheusMetrics(bridge);
+    prometheusMetrics(bridge, { register: new Registry(), labels: ["client"] });
+    openTelemetryMetrics(bridge);
+    openTelemetryMetrics(bridge, { meterProvider: metrics.getMeterProvider() });
+    void bridge.flag().then(({ mode, brownoutShare }) => mode === "drain" && brownoutShare > 0);
+    const sources: readonly string[] = bridge.sources;
+    const other: OpenFeatureClient<{ user: string }> = {
+      getStringDetails: async (flag, fallback, context) => ({ value: context?.user ?? fallback }),
+    };
+    openFeatureMode(other, { context: () => ({ user: "ada" }) });
+    // @ts-expect-error no such context
+    openFeatureMode(other, { context: () => ({ name: "ada" }) });
+    // @ts-expect-error a context of OpenFeature has no functions in it
+    openFeatureMode(client, { context: () => ({ user: () => "ada" }) });
+    // @ts-expect-error names, not a function
+    prometheusMetrics(bridge, { labels: () => ({}) });
+    // @ts-expect-error a provider, not a meter
+    openTelemetryMetrics(bridge, { meterProvider: metrics.getMeter("a") });`,
   "options that are wrong": `
     const app = new Koa();
     // @ts-expect-error unknown option
