@@ -31,6 +31,8 @@ export interface OldStore {
   get(key: string, ctx: Context | undefined): Promise<unknown>;
   set(key: string, value: LegacyValue, ctx: Context | undefined): Promise<void>;
   destroy(key: string, ctx: Context | undefined): Promise<void>;
+  /** Lists the keys of its sessions, each at least once; left out when it cannot. */
+  keys?(): AsyncIterable<string>;
   /** Its table, when it has one in the database of this pool; in the bridge's own pool when left out. */
   readonly table?: OldTable & { readonly pool?: Pool };
 }
@@ -59,8 +61,8 @@ export interface LegacySource {
   clear(ctx: Context): void;
   /** Has the old middleware store the session now. */
   commit(ctx: Context): Promise<void>;
-  /** Takes a stored value apart; `ctx` is the request that read or wrote it. */
-  split(value: unknown, ctx: Context): LegacyValue;
+  /** Takes a stored value apart; `ctx` is the request that read or wrote it, if one did. */
+  split(value: unknown, ctx: Context | undefined): LegacyValue;
   join(value: LegacyValue): unknown;
   /** When the cookie session ends, where its bookkeeping says so. */
   expiresAt(bookkeeping: Bookkeeping): Date | null;

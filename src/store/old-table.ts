@@ -1,5 +1,5 @@
 import { coalesce } from "./coalesce.js";
-import { type Database, statement } from "./database.js";
+import { type Database, type Pool, statement } from "./database.js";
 import { type Link, linkColumns, type ReadRow, toLink } from "./links.js";
 import { isUuid } from "./uuid.js";
 
@@ -65,3 +65,98 @@ export function linkAndRowReader(
 // PostgreSQL would refuse the whole look-up for one key that it cannot hold.
 const idOf = ({ keyType }: OldTable, id: string) =>
   (keyType === "uuid" ? isUuid(id) : !id.includes("\0")) ? id : null;
+
+/** One page of a table, in the order of the keys. */
+export interface KeyPage {
+  readonly keys: readonly string[];
+  /** Where the next page begins; null when this one is the last. */
+  readonly cursor: string | null;
+}
+
+const pageSize = 2000;
+const firstKey = { uuid: "00000000-0000-0000-0000-000000000000", varchar: "" };
+
+// A page is bounded by the rows it looks at, however few of them are wanted.
+const keyPage = (
+  name: string,
+  { name: table, key, keyType, expires }: OldTable,
+  isWanted: string,
+) =>
+  statement<KeyPage>(
+    name,
+    `with page as (
+      select o.${key} as "key", o.${expires} as "expires" from ${table} o
+      where o.${key} > $1::${keyType} order by o.${key} limit $2
+    )
+    select coalesce(array_agg(page."key"::text order by page."key")
+        filter (where page."expires" > $3::timestamptz${isWanted}), '{}') as "keys",
+      case when count(*) = $2 then (select "key"::text from page order by "key" desc limit 1) end as "cursor"
+    from page`,
+  );
+
+/**
+ * Lists the live sessions of a table beside the bridge's own that no link knows, page by page. One round
+ * trip for each 2000 rows of the table.
+ */
+export function unlinkedKeys(
+  db: Database,
+  source: string,
+  table: OldTable,
+): AsyncGenerator<readonly string[]> {
+  const page = keyPage(
+    "read-unlinked-keys",
+    table,
+    ` and not exists (select from "sessionBridgeLink" l
+        where l."key" = sha256($4::bytea || convert_to(page."key"::text, 'UTF8')))`,
+  );
+  const prefix = Buffer.from(`${source}\0`);
+  return pagesOf(table, async (cursor) => {
+    const [row] = await db.rows(page, [cursor, pageSize, new Date(), prefix]);
+    return row;
+  });
+}
+
+/** Runs one statement and gives its first row. */
+export type FirstRow = (text: string, values: unknown[]) => Promise<unknown>;
+
+/** For a pool. */
+export const firstRowBy =
+  (pool: Pool): FirstRow =>
+  async (text, values) =>
+    (await pool.query({ text, values })).rows[0];
+
+/** Lists the live sessions of a table in whatever database. One round trip for each 2000 rows. */
+export async function* keysOfTable(query: FirstRow, table: OldTable): AsyncGenerator<string> {
+  const { text } = keyPage("read-keys", table, "");
+  const pages = pagesOf(table, async (cursor) => {
+    return (await query(text, [cursor, pageSize, new Date()])) as KeyPage | undefined;
+  });
+  for await (const keys of pages) yield* keys;
+}
+
+async function* pagesOf(
+  { keyType }: OldTable,
+  read: (cursor: string) => Promise<KeyPage | undefined>,
+): AsyncGenerator<readonly string[]> {
+  let cursor: string | null = firstKey[keyType];
+  while (cursor !== null) {
+    const page: KeyPage | undefined = await read(cursor);
+    if (page !== undefined && page.keys.length > 0) yield page.keys;
+    cursor = page?.cursor ?? null;
+  }
+}
+
+/** Reads live sessions of a table beside the bridge's own, by legacy key. One round trip. */
+export async function readOldRows(
+  db: Database,
+  table: OldTable,
+  keys: readonly string[],
+): Promise<Map<string, unknown>> {
+  const read = statement<{ key: string; value: string }>(
+    "read-old-rows",
+    `select o.${table.key}::text as "key", o.${table.value}::text as "value" from ${table.name} o
+    where o.${table.key} = any($1::${table.keyType}[]) and o.${table.expires} > $2::timestamptz`,
+  );
+  const rows = await db.rows(read, [keys, new Date()]);
+  return new Map(rows.map(({ key, value }) => [key, JSON.parse(value) as unknown]));
+}

@@ -8,6 +8,7 @@ import {
 } from "./compas-defaults.js";
 import { tableOf } from "./compas-store.js";
 import { isObject } from "./cookie.js";
+import { firstRowBy, keysOfTable } from "../../store/old-table.js";
 import { koaSessionSource } from "./koa-session.js";
 import type { CreateKoaSession, KoaSessionStore } from "./koa-session-format.js";
 import type { LegacySource } from "../source.js";
@@ -55,7 +56,10 @@ export function compasSession(
     ...source,
     name: `compas:${options.key}`,
     cookieNames: [...source.cookieNames, ...(publicCookie === undefined ? [] : [publicCookie])],
-    oldStore: source.oldStore && { ...source.oldStore, ...(table && { table }) },
+    oldStore: source.oldStore && {
+      ...source.oldStore,
+      ...(table && { table, keys: () => keysOfTable(firstRowBy(table.pool), table) }),
+    },
     clear(ctx) {
       source.clear(ctx);
       if (publicCookie !== undefined) setPublicCookie(ctx, options, "");

@@ -5,6 +5,7 @@ import {
   type CookieKeys,
   cookieOf,
   isObject,
+  lifetimeInSeconds,
   ownMaxAgeInSeconds,
   verifiedCookie,
 } from "./cookie.js";
@@ -112,6 +113,9 @@ export function cookieSession<Options extends CookieSessionOptions>(
     cookieNames: [name, ...(keys === undefined ? [] : [`${name}.sig`]), idCookie],
     oldStore: undefined,
     isTrusted: keys !== undefined,
+    cookieMaxAgeInSeconds: lifetimeInSeconds(
+      maxAge ?? (expires === undefined ? undefined : expires.getTime() - Date.now()),
+    ),
     isPresented: (ctx) => cookieOf(ctx, name) !== undefined,
     expiresAt: () => null,
 

@@ -37,6 +37,12 @@ export function ownMaxAgeInSeconds(maxAge: unknown, configured: unknown): number
   return isOwn ? Math.min(Math.ceil(maxAge / 1000), maximumLifetimeInSeconds) : null;
 }
 
+/** A lifetime in milliseconds as whole seconds, rounded up; undefined for anything but a lifetime. */
+export function lifetimeInSeconds(milliseconds: unknown): number | undefined {
+  const isLifetime = typeof milliseconds === "number" && milliseconds > 0;
+  return isLifetime && Number.isFinite(milliseconds) ? Math.ceil(milliseconds / 1000) : undefined;
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }

@@ -12,6 +12,8 @@ export interface ExpressSessionStore {
   set(id: string, session: never, callback?: Callback): unknown;
   destroy(id: string, callback?: Callback): unknown;
   touch?(id: string, session: never, callback?: Callback): unknown;
+  /** All sessions: an object by id, or a list of sessions with their `id`. */
+  all?(callback: Callback): unknown;
 }
 
 interface ExpressCookieOptions {
@@ -47,6 +49,9 @@ interface ParsedOptions {
   readonly cookieFor: (ctx: Context) => ExpressCookieOptions;
   /** Of the cookie, in milliseconds; null without one, or when a function decides. */
   readonly configuredMaxAge: number | null;
+  /** Of connect-pg-simple, wherever that is. */
+  readonly pgTable: OldTable | undefined;
+  /** The same, where it is beside the bridge's own. */
   readonly table: OldTable | undefined;
 }
 
@@ -84,6 +89,8 @@ export function readExpressOptions(options: ExpressSessionOptions): ParsedOption
     reader.problem("isInSameDatabase", "is for the store of connect-pg-simple alone");
   }
   reader.finish();
+  const pgTable =
+    typeof quotedTable === "function" ? tableOf(store as { quotedTable(): string }) : undefined;
   const parsed = cookie as ExpressCookieOptions | ((request: unknown) => ExpressCookieOptions);
   return {
     secrets: secrets as string[],
@@ -91,7 +98,8 @@ export function readExpressOptions(options: ExpressSessionOptions): ParsedOption
     name: name as string,
     cookieFor: (ctx) => (typeof parsed === "function" ? parsed(ctx.req) : parsed),
     configuredMaxAge: (typeof parsed === "object" && parsed.maxAge) || null,
-    table: isInSameDatabase === false ? undefined : tableOf(store as { quotedTable(): string }),
+    pgTable,
+    table: isInSameDatabase === false ? undefined : pgTable,
   };
 }
 
@@ -125,6 +133,22 @@ function decoded(cookie: string | undefined): string | undefined {
     return cookie && decodeURIComponent(cookie);
   } catch {
     return undefined;
+  }
+}
+
+/** The ids of what a store's `all` gives. */
+export async function* idsOfAll(readAll: () => Promise<unknown>): AsyncGenerator<string> {
+  const all = await readAll();
+  if (!Array.isArray(all)) {
+    yield* Object.keys(isObject(all) ? all : {});
+    return;
+  }
+  for (const session of all as unknown[]) {
+    const id = isObject(session) ? (session["id"] ?? session["sid"]) : undefined;
+    if (typeof id !== "string") {
+      throw new TypeError("the store's all() gives sessions without their ids: add keys() to it");
+    }
+    yield id;
   }
 }
 

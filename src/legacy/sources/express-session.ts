@@ -1,15 +1,19 @@
 import type { Context } from "koa";
-import { cookieOf, isObject, ownMaxAgeInSeconds } from "./cookie.js";
+import { cookieOf, isObject, lifetimeInSeconds, ownMaxAgeInSeconds } from "./cookie.js";
 import {
   type ExpressSessionOptions,
+  type ExpressSessionStore,
   expiryOf,
+  idsOfAll,
   readExpressOptions,
   renewedSession,
   storableSession,
   verifiedId,
 } from "./express-session-format.js";
+import { keysOfTable, type OldTable } from "../../store/old-table.js";
+import { keysOf } from "./store-keys.js";
 import { readOnlySource, type ReadOnlySystem } from "./read-only.js";
-import type { BridgingStore, LegacySource, LegacyValue } from "../source.js";
+import type { BridgingStore, LegacySource, LegacyValue, OldStore } from "../source.js";
 
 type Callback = (error?: Error | null, result?: unknown) => void;
 
@@ -23,7 +27,8 @@ type Callback = (error?: Error | null, result?: unknown) => void;
 export function expressSession<Options extends ExpressSessionOptions>(
   options: Options,
 ): LegacySource {
-  const { secrets, store, name, cookieFor, configuredMaxAge, table } = readExpressOptions(options);
+  const { secrets, store, name, cookieFor, configuredMaxAge, pgTable, table } =
+    readExpressOptions(options);
   const ids = new WeakMap<Context, string | undefined>();
 
   const read = (id: string) =>
@@ -60,6 +65,8 @@ export function expressSession<Options extends ExpressSessionOptions>(
       bridging.touch(id, kept, () => touchStored(id, kept).catch(() => undefined)),
     );
   }
+
+  const keys = listing(store, pgTable);
 
   const system: ReadOnlySystem = {
     readKey(ctx) {
@@ -103,13 +110,30 @@ export function expressSession<Options extends ExpressSessionOptions>(
       set: (id, value) => write(id, join(value)),
       destroy,
       ...(table && { table }),
+      ...(keys && { keys }),
     },
     isTrusted: true,
     isExpiredByStore: true,
+    cookieMaxAgeInSeconds: lifetimeInSeconds(configuredMaxAge),
     isPresented: (ctx) => cookieOf(ctx, name) !== undefined,
     expiresAt: (bookkeeping) => expiryOf(bookkeeping) ?? null,
   };
 }
+
+/** How the store's sessions can be listed, if they can. */
+function listing(store: ExpressSessionStore, table: OldTable | undefined): OldStore["keys"] {
+  if (table !== undefined) {
+    const { query } = store as { query?: PgQuery };
+    const run = (text: string, values: unknown[]) =>
+      call((callback) => query?.call(store, text, values, callback));
+    return query && (() => keysOfTable(run, table));
+  }
+  const all = store.all?.bind(store);
+  return keysOf(store) ?? (all && (() => idsOfAll(() => call(all))));
+}
+
+// connect-pg-simple has a pool of its own, to which this is the way. It gives the first row.
+type PgQuery = (text: string, values: unknown[], callback: Callback) => unknown;
 
 function call(run: (callback: Callback) => unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import type { Context, Middleware, Next } from "koa";
 import { BridgeError } from "../../errors.js";
-import { cookieOf, isObject, verifiedCookie } from "./cookie.js";
+import { cookieOf, isObject, lifetimeInSeconds, verifiedCookie } from "./cookie.js";
 import { checkGiven } from "./given.js";
 import { connectionOf, DisconnectedError } from "./koa-generic-session-connection.js";
 import { type DeferredSessions, deferredSessions } from "./koa-generic-session-deferred.js";
@@ -13,6 +13,7 @@ import {
 } from "./koa-generic-session-format.js";
 import { extendTokenPath } from "./koa-generic-session-tokens.js";
 import { accepting } from "./koa-session-format.js";
+import { keysOf } from "./store-keys.js";
 import type { BridgingStore, LegacySource, OldStore } from "../source.js";
 
 interface GenericContext {
@@ -51,7 +52,7 @@ export function koaGenericSession(
       if (!this.headerSent) this.cookies.set(key, null, { ...place, expires: new Date(0) });
     },
   };
-  const oldStore = oldStoreOf(client);
+  const oldStore = oldStoreOf(client, prefix);
   const loaded = new WeakSet<Context>();
   const savers = new WeakMap<Context, () => Promise<void>>();
   const savedEarly = new WeakSet<Context>();
@@ -87,6 +88,7 @@ export function koaGenericSession(
     oldStore,
     isTrusted: true,
     isExpiredByStore: true,
+    cookieMaxAgeInSeconds: lifetimeInSeconds(cookie.maxAge),
     ...genericFormat(options),
 
     isPresented: (ctx) =>
@@ -139,7 +141,9 @@ export function koaGenericSession(
   };
 }
 
-function oldStoreOf(client: GenericStore): OldStore {
+function oldStoreOf(client: GenericStore, prefix: string): OldStore {
+  // Of several applications in one store, this one's alone.
+  const keys = keysOf(client, (key) => key.startsWith(prefix));
   return {
     get: (key) => readOld(client, key),
     async set(key, { data, bookkeeping }) {
@@ -151,6 +155,7 @@ function oldStoreOf(client: GenericStore): OldStore {
     async destroy(key) {
       await client.destroy(key);
     },
+    ...(keys && { keys }),
   };
 }
 

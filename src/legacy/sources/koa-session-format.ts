@@ -5,6 +5,7 @@ import {
   type CookieKeys,
   cookieOf,
   isObject,
+  lifetimeInSeconds,
   ownMaxAgeInSeconds,
   verifiedCookie,
 } from "./cookie.js";
@@ -19,6 +20,7 @@ export interface KoaSessionOptions {
   signed: boolean;
   secure?: boolean;
   rolling?: boolean;
+  prefix?: string;
   maxAge?: number | "session";
   store?: KoaSessionStore;
   ContextStore?: new (ctx: Context) => KoaSessionStore;
@@ -65,6 +67,9 @@ export function commonSource(options: KoaSessionOptions) {
 
     expiresAt: ({ _expire }: Bookkeeping) =>
       typeof _expire === "number" ? new Date(_expire) : null,
+
+    // Without a lifetime, and with 0, koa-session takes its own.
+    cookieMaxAgeInSeconds: lifetimeInSeconds(options.maxAge || defaultMaxAge),
 
     ownMaxAgeInSeconds: ({ _maxAge }: Bookkeeping) =>
       ownMaxAgeInSeconds(_maxAge, options.maxAge ?? defaultMaxAge),

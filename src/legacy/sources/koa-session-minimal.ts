@@ -2,9 +2,10 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Context, Middleware, Next } from "koa";
 import { BridgeError } from "../../errors.js";
 import { defineSession } from "../../tokens/session.js";
-import { cookieOf, isObject } from "./cookie.js";
+import { cookieOf, isObject, lifetimeInSeconds } from "./cookie.js";
 import { settled } from "./generator.js";
 import { checkGiven } from "./given.js";
+import { keysOf } from "./store-keys.js";
 import type { BridgingStore, LegacySource, OldStore } from "../source.js";
 
 /** What koa-session-minimal's store has to do; how it may answer, see `settled`. */
@@ -57,12 +58,15 @@ export function koaSessionMinimal(
   checkGiven({ caller: "koaSessionMinimal", library: "koa-session-minimal" }, session, given);
   const store = given as MinimalStore;
   // The application's function looks at `ctx.session`, which is not always this one, or is not there yet.
-  const cookieFor = (ctx: Context, session: unknown): CookieOptions => {
-    if (typeof cookie !== "function") return cookie ?? {};
+  const cookieFor = (ctx: Context | undefined, session: unknown): CookieOptions => {
+    if (typeof cookie !== "function" || ctx === undefined) return isObject(cookie) ? cookie : {};
     const isItsOwn = isObject(session) && (ctx as MinimalContext).session === session;
     const value = isObject(session) ? session : {};
     return cookie(isItsOwn ? ctx : (Object.create(ctx, { session: { value } }) as Context));
   };
+
+  // Of several applications in one store, this one's alone.
+  const keys = keysOf(store, (storeKey) => storeKey.startsWith(`${key}:`));
 
   const oldStore: OldStore = {
     get: async (storeKey) => settled(store.get(storeKey)),
@@ -73,6 +77,7 @@ export function koaSessionMinimal(
     async destroy(storeKey) {
       await settled(store.destroy(storeKey));
     },
+    ...(keys && { keys }),
   };
 
   const storeNow = new WeakMap<Context, () => Promise<void>>();
@@ -128,6 +133,9 @@ export function koaSessionMinimal(
     oldStore,
     isTrusted: true,
     isExpiredByStore: true,
+    // Its store forgets a session whose cookie has no lifetime.
+    cookieMaxAgeInSeconds:
+      typeof cookie === "function" ? undefined : lifetimeInSeconds(lifetimeOf(cookie ?? {})),
 
     isPresented: (ctx) => cookieOf(ctx, key) !== undefined,
 
@@ -144,9 +152,14 @@ export function koaSessionMinimal(
 
     commit: (ctx) => Promise.resolve(storeNow.get(ctx)?.()),
 
+    // It stores no expiry: a session is good for a lifetime from now at most. Where the application's
+    // function gives the lifetime of a request's cookie and there is no request, its store alone knows.
     split: (value, ctx) => ({
       data: isObject(value) ? { ...value } : {},
-      bookkeeping: { expires: Date.now() + lifetimeOf(cookieFor(ctx, value)) },
+      bookkeeping:
+        ctx === undefined && typeof cookie === "function"
+          ? {}
+          : { expires: Date.now() + lifetimeOf(cookieFor(ctx, value)) },
     }),
     join: ({ data }) => data,
     expiresAt: ({ expires }) => (typeof expires === "number" ? new Date(expires) : null),

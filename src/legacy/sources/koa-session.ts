@@ -12,6 +12,7 @@ import {
   type KoaSessionStore,
   readCookie,
 } from "./koa-session-format.js";
+import { keysOf } from "./store-keys.js";
 import type { LegacySource, LegacyValue, OldStore } from "../source.js";
 
 // koa-session has the store keep a session this much longer than the cookie.
@@ -75,6 +76,13 @@ function storeSource(
     return store;
   }
 
+  // A ContextStore is another for each request. Of several applications in one store, this one's alone.
+  const { prefix = "" } = options;
+  const keys =
+    ContextStore === undefined
+      ? keysOf(options.store as KoaSessionStore, (key) => key.startsWith(prefix))
+      : undefined;
+
   const oldStore: OldStore = {
     get: async (key, ctx) => oldStoreFor(ctx).get(key, options.maxAge, { rolling, ctx }),
     async set(key, value, ctx) {
@@ -85,6 +93,7 @@ function storeSource(
     async destroy(key, ctx) {
       await oldStoreFor(ctx).destroy(key, { ctx });
     },
+    ...(keys && { keys }),
   };
 
   return {
