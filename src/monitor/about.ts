@@ -15,6 +15,8 @@ export interface About {
   readonly isBehindProxy: boolean;
   /** Ids of the signing keys, the first signs. */
   readonly signingKeys: readonly string[];
+  /** The process has closed its bridge: it is not one of the fleet any more. */
+  readonly hasEnded?: boolean;
 }
 
 /** An old session system, as the operator has to know it. */
@@ -41,6 +43,7 @@ export function parseAbout(value: unknown): About {
     cookieLingerInSeconds: number(about["cookieLingerInSeconds"]) ?? 0,
     poolMax: number(about["poolMax"]),
     isBehindProxy: about["isBehindProxy"] === true,
+    ...(about["hasEnded"] === true && { hasEnded: true }),
     signingKeys: Array.isArray(signingKeys) ? signingKeys.map(text) : [],
     sources: sources.map((source) => ({
       name: text(source["name"]),

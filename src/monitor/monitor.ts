@@ -67,7 +67,8 @@ export function createMonitor(
     },
     async status() {
       await reporter.flush();
-      return readMigrationStatus(db, about().sources);
+      const ownMode = flag.from === "database" ? undefined : flag.current;
+      return readMigrationStatus(db, about().sources, ownMode);
     },
     close: () => reporter.close(),
   };

@@ -17,7 +17,8 @@ export interface Reporter {
   /** From the first request on: a process that serves none is not one of the fleet. */
   start(): void;
   /**
-   * Adds now all that was counted before. Rejects when the database does not answer; nothing is lost by it.
+   * Adds now all that was counted before, if there ever was a request. Rejects when the database does not
+   * answer; nothing is lost by it.
    */
   flush(): Promise<void>;
   /** Adds what is left and stops; gives up when the database does not answer. */
@@ -32,7 +33,7 @@ export function createReporter(
   options: {
     /** Asked at each flush. */
     mode: () => string;
-    about: () => unknown;
+    about: () => object;
     learn: (value: LabelValue) => void;
     /** Told once of each outage. */
     tell: (error: Error) => void;
@@ -59,7 +60,8 @@ export function createReporter(
       sent = { number: (number += 1), hits };
     }
     const mode = options.mode();
-    const report = { id, mode, about: options.about(), startedAt };
+    const about = { ...options.about(), ...(isClosed && { hasEnded: true }) };
+    const report = { id, mode, about, startedAt };
     const adding = addToHits(db, report, sent.number, sent.hits, dayOf(today()));
     // Of a connection that is dead and does not know it, nothing may ever be heard again.
     const values = await withDeadline(adding, flushDeadlineInMilliseconds).catch(
@@ -130,6 +132,7 @@ export function createReporter(
     start() {
       if (timer === undefined && !isClosed) schedule();
     },
+    // Whoever only asks for the status (the command line) is not one of the fleet.
     async flush() {
       if (!hasNothingToTell()) await flushAll();
     },

@@ -1,13 +1,16 @@
 import { parseBrownout, windowAt } from "../brownout.js";
+import type { BridgeError } from "../errors.js";
 import { defaultMode, isMode, type Mode } from "../mode.js";
 import type { Database } from "../store/database.js";
 import { type ModeChange, readModeChanges } from "../store/mode-log.js";
+import type { OldTable } from "../store/old-table.js";
 import {
   countUnlinked,
   type DayCount,
   type FleetProcess,
   readDayCounts,
   readFleet,
+  readLastCookieDay,
   readLinkedSessions,
   readStragglers,
 } from "../store/read-status.js";
@@ -28,23 +31,25 @@ const credentials = ["bearer", "legacy", "none", "invalid", "refresh"] as const;
  * Reads the status from PostgreSQL.
  *
  * @param own the sources of the bridge that asks; without it, those that a process of the fleet told of
+ * @param ownMode its mode, where that does not come from PostgreSQL: holds while no process serves requests
  * @throws BridgeError `store-unavailable` or `schema-missing`
  */
 export async function readMigrationStatus(
   db: Database,
   own?: readonly AboutSource[],
+  ownMode?: Mode,
 ): Promise<MigrationStatus> {
   const at = db.now();
   const today = at.toISOString().slice(0, 10);
-  const [counts, stragglers, linked, fleet, changes] = await Promise.all([
+  const [counts, stragglers, linked, fleet, changes, cookiesGivenOn] = await Promise.all([
     readDayCounts(db, today, statusDays),
     readStragglers(db, today, lookBackInDays, stragglerLimit),
     readLinkedSessions(db, forgottenAfterDays),
     readFleet(db, rememberedForInSeconds),
     readModeChanges(db, changeLimit),
+    readLastCookieDay(db),
   ]);
-  const aliveSince = at.getTime() - aliveForInSeconds * 1000;
-  const processes = fleet.filter(({ seenAt }) => seenAt.getTime() > aliveSince).map(toProcess);
+  const processes = fleet.map(toProcess).filter((process) => isAlive(process, at));
   const known = own ?? toProcess(newest(fleet)).sources;
   const days = daysOf(counts, at);
   const sources = await Promise.all(
@@ -65,19 +70,14 @@ export async function readMigrationStatus(
       return {
         name,
         ...sessions,
-        notUpgraded: table && (await countUnlinked(db, name, table)),
+        notUpgraded: table && (await countReadable(db, name, table)),
         cookieMaxAgeInSeconds: about?.cookieMaxAgeInSeconds ?? null,
       };
     }),
   );
   const modes = processes.map(({ mode }) => mode);
-  const mode = modeOf([modes.at(-1), changes[0]?.mode]);
+  const mode = modeOf([modes.at(-1), ownMode, changes[0]?.mode]);
   const sum = sumsOf(counts);
-  const cookiesGivenOn =
-    counts.findLast(
-      ({ counter, source }) =>
-        counter === "requests" && (source === "observe" || source === "bridge"),
-    )?.day ?? null;
   const ends = sources.flatMap(({ lastExpiresAt, notUpgraded, ...source }) => [
     lastExpiresAt,
     notUpgraded === null ? unseenUntil(source, cookiesGivenOn) : notUpgraded.lastExpiresAt,
@@ -110,7 +110,22 @@ export async function readMigrationStatus(
   };
 }
 
-function toProcess(process: FleetProcess | undefined): ProcessStatus {
+// Who runs the command line may have no right to the application's own table.
+async function countReadable(db: Database, name: string, table: OldTable) {
+  try {
+    return await countUnlinked(db, name, table);
+  } catch (error) {
+    const { code } = error as BridgeError;
+    if (code === "store-misconfigured" || code === "schema-missing") return null;
+    throw error;
+  }
+}
+
+/** Whether a process has been seen lately, and has not said that it ends. */
+export const isAlive = ({ seenAt, hasEnded }: ProcessStatus, now: Date): boolean =>
+  hasEnded !== true && now.getTime() - seenAt.getTime() < aliveForInSeconds * 1000;
+
+export function toProcess(process: FleetProcess | undefined): ProcessStatus {
   const epoch = new Date(0);
   const { id = "", mode = "", about, startedAt = epoch, seenAt = epoch } = process ?? {};
   return { ...parseAbout(about), id, mode, startedAt, seenAt };

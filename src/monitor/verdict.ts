@@ -10,7 +10,7 @@ export interface Facts {
   /** The oldest first; the last one is today. */
   readonly days: readonly DayStatus[];
   readonly sources: readonly SourceStatus[];
-  /** The last day on which new cookies were given out, as far as was counted. */
+  /** The last day on which cookies were given out or renewed; null when nothing tells. */
   readonly cookiesGivenOn: string | null;
   readonly droppedLately: number;
 }
@@ -27,32 +27,32 @@ const plural = (count: number, one: string, many = `${one}s`) =>
   `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 
 export function judge(facts: Facts): Verdict {
-  const modes = [...new Set(facts.modes)];
+  const modes = [...new Set(facts.modes)].sort();
   if (modes.length > 1) {
-    const several = `the processes are in different modes: ${modes.sort().join(", ")}`;
-    return { answer: "not yet", reasons: [several], estimatedAt: null };
+    return notYet(
+      `the processes are in different modes (${modes.join(", ")}): wait until all follow, or see which do not`,
+    );
   }
   switch (facts.mode) {
     case "observe":
-      return {
-        answer: "not yet",
-        reasons: ["in mode observe no client is offered tokens: flip to bridge first"],
-        estimatedAt: null,
-      };
+      return notYet("in mode observe no client is offered tokens: go to bridge first");
     case "bridge":
       return judgeDrain(facts);
     case "drain":
       return judgeDrop(facts);
     case "tokens": {
       const dropped = plural(facts.droppedLately, "cookie was", "cookies were");
-      return {
-        answer: "safe to drop",
-        reasons: [`cookies are refused already; ${dropped} in the last ${lookBackInDays} days`],
-        estimatedAt: null,
-      };
+      const told = `cookies are refused already; ${dropped} dropped in the last ${lookBackInDays} days`;
+      return { answer: "safe to drop", reasons: [told], estimatedAt: null };
     }
   }
 }
+
+const notYet = (reason: string, estimatedAt: Date | null = null): Verdict => ({
+  answer: "not yet",
+  reasons: [reason],
+  estimatedAt,
+});
 
 function judgeDrain({ days, now }: Facts): Verdict {
   const recent = days.slice(-lookBackInDays);
@@ -61,60 +61,79 @@ function judgeDrain({ days, now }: Facts): Verdict {
   const bearer = sum((day) => day.bearer);
   const lately = `in the last ${lookBackInDays} days`;
   if (legacy + bearer === 0) {
-    const reasons = [`no request with a session has been counted ${lately}`];
-    return { answer: "not yet", reasons, estimatedAt: null };
+    return notYet(`no request with a session has been counted ${lately}`);
   }
   const share = legacy / (legacy + bearer);
   const percent = share > 0 && share < 0.0001 ? "under 0.01" : (share * 100).toFixed(2);
-  const told = `${percent} % of the requests with a session came by cookie alone ${lately} (${plural(legacy, "hit")})`;
-  const limit = `${drainBelowShare * 100} %`;
-  if (share < drainBelowShare) {
-    return { answer: "safe to drain", reasons: [`${told}, under ${limit}`], estimatedAt: null };
+  const told = `${percent} % of the requests with a session came by cookie alone ${lately} (${plural(legacy, "request")})`;
+  if (share >= drainBelowShare) {
+    const reason = `${told}: clients that take no tokens could not log in any more`;
+    return notYet(reason, declineBelow(drainBelowShare, days, now));
   }
-  const reasons = [`${told}: clients that take no tokens could not log in any more`];
-  return { answer: "not yet", reasons, estimatedAt: declineBelow(drainBelowShare, days, now) };
+  const counted = days.length - days.findIndex((day) => day.legacy + day.bearer > 0);
+  if (counted < lookBackInDays) {
+    const since = days.at(-counted)?.day;
+    const ready = new Date(now.getTime() + (lookBackInDays - counted) * millisecondsPerDay);
+    const reason = `requests have been counted since ${since} only: who comes once a week has not been seen`;
+    return notYet(reason, ready);
+  }
+  const limit = `${drainBelowShare * 100} %`;
+  return { answer: "safe to drain", reasons: [`${told}, under ${limit}`], estimatedAt: null };
 }
 
 function judgeDrop({ sources, cookiesGivenOn, now }: Facts): Verdict {
+  if (sources.length === 0) {
+    return notYet("no process has told of its old session systems yet: start the application");
+  }
   const reasons: string[] = [];
-  let last: Date | null = null;
-  let isEndKnown = true;
-  const until = (date: Date | null) => {
-    if (date === null) isEndKnown = false;
-    else if (last === null || date > last) last = date;
-  };
+  const ends: (Date | null)[] = [];
   for (const source of sources) {
     const { name, remaining, withoutExpiry, notUpgraded, lastExpiresAt } = source;
     if (remaining > 0) {
-      const end = withoutExpiry > 0 ? null : lastExpiresAt;
+      const ofThem =
+        withoutExpiry > 0
+          ? `; ${withoutExpiry.toLocaleString("en-US")} of these cookies have no known end and count until ${forgottenAfterDays} days after their last use`
+          : "";
       reasons.push(
-        `${name}: ${plural(remaining, "session is", "sessions are")} opened by a cookie alone`,
+        `${name}: ${plural(remaining, "session is", "sessions are")} opened by a cookie alone${ofThem}`,
       );
-      until(end);
+      ends.push(withoutExpiry > 0 ? null : lastExpiresAt);
     }
-    if (notUpgraded !== null && notUpgraded.count > 0) {
+    if (notUpgraded !== null) {
+      if (notUpgraded.count === 0) continue;
       const sessions = plural(notUpgraded.count, "session has", "sessions have");
-      reasons.push(`${name}: ${sessions} not come back since the bridge is there`);
-      until(notUpgraded.lastExpiresAt);
+      reasons.push(`${name}: ${sessions} not come back since the bridge is in place`);
+      ends.push(notUpgraded.lastExpiresAt);
+      continue;
     }
-    if (notUpgraded !== null) continue;
     const end = unseenUntil(source, cookiesGivenOn);
-    if (end !== null && end > now) {
+    if (end === null) {
       reasons.push(
-        `${name}: its sessions cannot be counted, and cookies given until ${cookiesGivenOn} may come until ${dateOf(end)}`,
+        `${name}: sessions that have not come back cannot be counted, and no request has been counted that tells until when cookies were given`,
       );
-      until(end);
+      ends.push(null);
+    } else if (end > now) {
+      const assumed =
+        source.cookieMaxAgeInSeconds === null
+          ? ` (of cookies without a known end ${forgottenAfterDays} days are assumed)`
+          : "";
+      reasons.push(
+        `${name}: sessions that have not come back cannot be counted; cookies given until ${cookiesGivenOn} may come until ${dateOf(end)}${assumed}`,
+      );
+      ends.push(end);
     }
   }
   if (reasons.length > 0) {
-    return { answer: "not yet", reasons, estimatedAt: isEndKnown ? last : null };
+    const known = ends.filter((end) => end !== null).map((end) => end.getTime());
+    const estimatedAt = known.length === ends.length ? new Date(Math.max(...known)) : null;
+    return { answer: "not yet", reasons, estimatedAt };
   }
   const adopted = sources.reduce((total, source) => total + source.adopted, 0);
   const all = `no live session is opened by a cookie alone (${plural(adopted, "session")} adopted)`;
   return { answer: "safe to drop", reasons: [all], estimatedAt: null };
 }
 
-/** Until when a cookie may come of which nothing has been seen; null when none can. */
+/** Until when a cookie may come of which nothing has been seen; null when nothing tells. */
 export function unseenUntil(
   { cookieMaxAgeInSeconds }: Pick<SourceStatus, "cookieMaxAgeInSeconds">,
   cookiesGivenOn: string | null,

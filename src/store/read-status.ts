@@ -26,6 +26,21 @@ export async function readDayCounts(
   return db.rows(readCounts, [today, days]);
 }
 
+// Before the first day the application ran without the bridge. Both look-ups end at one row of the index.
+const readCookieDay = statement<{ day: string | null }>(
+  "read-last-cookie-day",
+  `select coalesce(
+    (select "day" from "sessionBridgeHit" where "counter" = 'requests' and "source" in ('observe', 'bridge')
+      order by "day" desc limit 1),
+    (select "day" from "sessionBridgeHit" where "counter" = 'requests' order by "day" limit 1))::text as "day"`,
+);
+
+/** The last day on which cookies were given out or renewed; null when no request has been counted. */
+export async function readLastCookieDay(db: Database): Promise<string | null> {
+  const [row] = await db.rows(readCookieDay, []);
+  return row?.day ?? null;
+}
+
 /** Who still comes with a cookie. */
 export interface Straggler {
   readonly source: string;
