@@ -64,3 +64,17 @@ export function meets(brownout: Brownout, key: Buffer, now: Date): boolean {
   const drawn = createHash("sha256").update(`${brownout.id} ${window} `).update(key).digest();
   return drawn.readUInt32BE(0) / 2 ** 32 < brownout.share;
 }
+
+/** When a brownout goes on or off next; null when it never does again. */
+export function nextChange(brownout: Brownout, now: Date): Date | null {
+  const { everyInSeconds, forInSeconds, startsAt, until } = brownout;
+  if (until !== null && now >= until) return null;
+  if (now < startsAt) return startsAt;
+  if (everyInSeconds === null || forInSeconds === null) return until;
+  const isOn = windowAt(brownout, now) !== undefined;
+  const begun = Math.floor((now.getTime() - startsAt.getTime()) / 1000 / everyInSeconds);
+  const after = begun * everyInSeconds + (isOn ? forInSeconds : everyInSeconds);
+  const next = new Date(startsAt.getTime() + after * 1000);
+  if (until === null || next < until) return next;
+  return isOn ? until : null;
+}

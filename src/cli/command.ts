@@ -31,9 +31,12 @@ export function defineCommand<const O extends Options>(definition: {
   options: O;
   /** How many arguments there may be beside the options. Default none. */
   maximumPositionals?: number;
+  /** Of options whose value may be left out. */
+  defaultValues?: Readonly<Record<string, string>>;
   run: (values: Parsed<O>["values"], positionals: string[]) => Promise<number>;
 }): Command {
   const { name, summary, help, options, maximumPositionals = 0, run } = definition;
+  const { defaultValues = {} } = definition;
   return {
     name,
     summary,
@@ -43,12 +46,21 @@ export function defineCommand<const O extends Options>(definition: {
         process.stdout.write(help);
         return 0;
       }
-      const { values, positionals } = parse(args, options);
+      const { values, positionals } = parse(fillIn(args, defaultValues), options);
       if (positionals.length > maximumPositionals)
         throw new UsageError(`Unexpected argument '${positionals[maximumPositionals]}'.`);
       return run(values, positionals);
     },
   };
+}
+
+function fillIn(args: string[], defaultValues: Readonly<Record<string, string>>): string[] {
+  return args.map((arg, index) => {
+    const preset = defaultValues[arg.replace(/^--/, "")];
+    const next = args[index + 1];
+    const isBare = arg.startsWith("--") && (next === undefined || next.startsWith("-"));
+    return preset !== undefined && isBare ? `${arg}=${preset}` : arg;
+  });
 }
 
 function parse<const O extends Options>(args: string[], options: O): Parsed<O> {

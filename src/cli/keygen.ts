@@ -18,6 +18,8 @@ one when the last token that it signed has expired.
 Examples:
   koa-session-bridge keygen
   export SESSION_SIGNING_KEYS="[$(koa-session-bridge keygen --alg EdDSA)]"
+
+Exit codes: 0 printed, 2 wrong usage.
 `;
 
 const makers: Record<SigningAlgorithm, () => unknown> = {

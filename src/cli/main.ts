@@ -1,10 +1,13 @@
 #!/usr/bin/env node
+import { readFileSync } from "node:fs";
 import { type Command, CommandError, UsageError } from "./command.js";
 import { reasonOf } from "./connection.js";
 import { keygen } from "./keygen.js";
 import { migrateCommand } from "./migrate.js";
+import { statusCommand } from "./status.js";
 
-const commands: readonly Command[] = [migrateCommand, keygen];
+// In the order in which an operator needs them.
+const commands: readonly Command[] = [keygen, migrateCommand, statusCommand];
 
 const width = Math.max(...commands.map(({ name }) => name.length));
 const help = `Usage: koa-session-bridge <command> [options]
@@ -12,11 +15,16 @@ const help = `Usage: koa-session-bridge <command> [options]
 Commands:
 ${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join("\n")}
 
-Run koa-session-bridge <command> --help for its options and examples.
+koa-session-bridge <command> --help, or help <command>, tells its options, with examples.
+koa-session-bridge --version tells the version.
 `;
 
 /** Exit codes: 0 done, 1 failed, 2 wrong usage; a command's help tells of others. */
 async function main([first, ...rest]: string[]): Promise<number> {
+  if (first === "--version" || first === "-v") {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
   if (first === "--help" || first === "-h" || (first === "help" && rest.length === 0)) {
     process.stdout.write(help);
     return 0;
@@ -28,17 +36,38 @@ async function main([first, ...rest]: string[]): Promise<number> {
   return 2;
 }
 
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
 async function run(command: Command, args: string[]): Promise<number> {
   try {
     return await command.run(args);
   } catch (error) {
-    if (error instanceof UsageError) {
-      process.stderr.write(`${error.message}\n\n${command.help}`);
-      return 2;
-    }
-    process.stderr.write(`${error instanceof CommandError ? error.message : reasonOf(error)}\n`);
-    return 1;
+    return tell(error, command);
   }
 }
 
+function tell(error: unknown, command?: Command): number {
+  if (error instanceof UsageError) {
+    // The usage alone: the whole help would scroll the message away.
+    const [usage = ""] = command?.help.split("\n\n", 1) ?? [];
+    const more = command && `\n${usage}\n\nMore: koa-session-bridge ${command.name} --help\n`;
+    process.stderr.write(`${error.message}\n${more ?? ""}`);
+    return 2;
+  }
+  process.stderr.write(`${error instanceof CommandError ? error.message : reasonOf(error)}\n`);
+  return 1;
+}
+
+// Whoever reads the output may stop reading, as head does.
+process.stdout.on("error", ({ code }: NodeJS.ErrnoException) =>
+  process.exit(code === "EPIPE" ? 0 : 1),
+);
+// An application that --app imports may fail by itself.
+process.on("uncaughtException", (error) => process.exit(tell(error)));
+
 process.exitCode = await main(process.argv.slice(2));
+// What such an application keeps open must not keep the program up.
+setTimeout(() => process.exit(), 100).unref();

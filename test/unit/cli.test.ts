@@ -1,49 +1,37 @@
-import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { createSessionStore, type SigningKey } from "../../src/tokens/index.js";
+import { cli, cliFile } from "../support/cli.js";
 import { databaseUrl, withAdmin } from "../support/template-database.js";
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-
-interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function cli(args: string[], env: Record<string, string> = {}): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const { DATABASE_URL: _, ...own } = process.env;
-    const child = spawn(process.execPath, ["--import", "tsx", main, ...args], {
-      env: { ...own, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const output = { stdout: "", stderr: "" };
-    child.stdout.on("data", (text: Buffer) => (output.stdout += text.toString()));
-    child.stderr.on("data", (text: Buffer) => (output.stderr += text.toString()));
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code, ...output }));
-  });
-}
+const commands = ["keygen", "migrate", "status"];
 
 describe("help and wrong usage", () => {
   test("--help, -h and help print the commands, exit code 0", async () => {
     for (const argument of ["--help", "-h", "help"]) {
       const { code, stdout, stderr } = await cli([argument]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toMatch(/^Usage: koa-session-bridge <command>[\s\S]*migrate[\s\S]*keygen/);
+      expect(stdout).toMatch(/^Usage: koa-session-bridge <command>/);
+      for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     }
   });
 
-  test("each command has a help of its own with examples", async () => {
-    for (const command of ["migrate", "keygen"]) {
-      const { code, stdout } = await cli([command, "--help"]);
-      expect(code).toBe(0);
-      expect(stdout).toMatch(new RegExp(`^Usage: koa-session-bridge ${command}[\\s\\S]*Examples:`));
+  test("each command has a help of its own with options, examples and exit codes", async () => {
+    const helps = await Promise.all(
+      commands.flatMap((command) => [cli([command, "--help"]), cli(["help", command])]),
+    );
+    for (const [index, { code, stdout, stderr }] of helps.entries()) {
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const usage = `^Usage: koa-session-bridge ${commands[index >> 1]}\\b[^]*\nOptions:`;
+      expect(stdout).toMatch(new RegExp(`${usage}[^]*\nExamples:[^]*\nExit codes: 0 `));
+      for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(110);
     }
+  });
+
+  test("--version tells the package's version", async () => {
+    const { version } = JSON.parse(await readFile("package.json", "utf8")) as { version: string };
+    expect(await cli(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
   });
 
   const wrong: Record<string, [args: string[], message: RegExp]> = {
@@ -128,5 +116,5 @@ describe("migrate", () => {
 });
 
 test("the program starts by itself", async () => {
-  expect(await readFile(main, "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
+  expect(await readFile(cliFile, "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
 });
