@@ -4,7 +4,9 @@ import type { Server } from "node:http";
 import Koa, { type Context } from "koa";
 import session from "koa-session";
 import type { Pool } from "pg";
+import { Registry } from "prom-client";
 import { koaSession, sessionBridge, type Mode, type SessionBridge } from "../src/index.js";
+import { prometheusMetrics } from "../src/monitor/prometheus.js";
 import { OldStore } from "./old-store.js";
 
 type AppContext = Context & { session: any };
@@ -74,14 +76,27 @@ export function createBridgedShop(
   const app = new Koa();
   app.keys = cookieKeys;
   const CONFIG = { store };
+  const labels = (ctx: Context) => ({ client: ctx.get("X-Client-Version") || "unknown" });
   const bridge = sessionBridge(
-    { legacy: koaSession(session, CONFIG), pool, tokens: { signingKeys }, mode, clock },
+    { legacy: koaSession(session, CONFIG), pool, tokens: { signingKeys }, mode, clock, labels },
     app,
   );
+  serveMetrics(app, bridge);
   app.use(bridge);
   app.use(bridge.routes());
   serveRoutes(app);
   return { app, bridge };
+}
+
+// Above the bridge: scrapes are none of the requests that it counts.
+function serveMetrics(app: Koa, bridge: SessionBridge): void {
+  const register = new Registry();
+  prometheusMetrics(bridge, { register, labels: ["client"] });
+  app.use(async (ctx, next) => {
+    if (ctx.path !== "/metrics") return next();
+    ctx.type = register.contentType;
+    ctx.body = await register.metrics();
+  });
 }
 
 function serveRoutes(app: Koa): void {

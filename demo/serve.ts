@@ -78,6 +78,9 @@ In another terminal:
   curl -X POST $URL/mode/drain
   curl -s $URL/status
 
+  # The same for Prometheus.
+  curl -s $URL/metrics
+
 Ctrl-C stops it all.
 `;
 }

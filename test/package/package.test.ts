@@ -59,6 +59,7 @@ const packages = [
   "@types/node",
   "@types/pg",
 ];
+const options = ["--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"];
 const kinds = {
   "an empty TypeScript project": { name: "module", type: "module" },
   "an empty CommonJS project": { name: "commonjs", type: "commonjs" },
@@ -71,7 +72,6 @@ describe.each(Object.entries(kinds))("%s", (_, { name, type }) => {
     project = join(folder, name);
     await mkdir(project);
     await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type }));
-    const options = ["--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"];
     await execute(npm, ["install", ...options, tarball, ...packages.map(installed)], {
       cwd: project,
     });
@@ -140,6 +140,40 @@ describe.each(Object.entries(kinds))("%s", (_, { name, type }) => {
       const { stderr } = await execute(process.execPath, ["--no-warnings", program]);
       expect(stderr).toBe("");
     }
+  });
+
+  test(
+    "has its exporters beside their packages, which it can do without",
+    { timeout },
+    async () => {
+      // In this order: prom-client brings the other's package.
+      const exporters = [
+        { subpath: "opentelemetry", peer: "@opentelemetry/api", name: "openTelemetryMetrics" },
+        { subpath: "prometheus", peer: "prom-client", name: "prometheusMetrics" },
+      ];
+      for (const { subpath, peer, name } of exporters) {
+        const load = `import("koa-session-bridge/${subpath}").then(
+        (all) => console.log(Object.keys(all).join()),
+        ({ code, message }) => console.log(code, /'.*?'/.exec(message)[0]),
+      )`;
+        const run = () => execute(process.execPath, ["--eval", load], { cwd: project });
+        expect((await run()).stdout).toBe(`ERR_MODULE_NOT_FOUND '${peer}'\n`);
+        await execute(npm, ["install", ...options, installed(peer)], { cwd: project });
+        expect((await run()).stdout).toBe(`${name}\n`);
+      }
+      const program = `${example}
+      import { openTelemetryMetrics } from "koa-session-bridge/opentelemetry";
+      import { prometheusMetrics } from "koa-session-bridge/prometheus";
+      openTelemetryMetrics(bridge);
+      prometheusMetrics(bridge, { labels: ["client"] });`;
+      await writeFile(join(project, "app.ts"), program);
+      expect(await diagnostics(project)).toBe("");
+    },
+  );
+
+  test("brings the dashboard and the alerts", async () => {
+    const files = await readdir(join(project, "node_modules/koa-session-bridge/monitoring"));
+    expect(files.sort()).toEqual(["alerts.yml", "grafana-dashboard.json"]);
   });
 
   test("needs no koa-session for koa-session-bridge/tokens", { timeout }, async () => {
