@@ -22,14 +22,17 @@ export function parseBrownout(stored: unknown): Brownout | undefined {
   >;
   const start = new Date(String(startsAt));
   const isShare = typeof share === "number" && share > 0 && share <= 1;
-  if (typeof id !== "string" || !isShare || Number.isNaN(start.getTime())) return undefined;
+  const end = until == null ? null : new Date(typeof until === "string" ? until : Number.NaN);
+  // Of what is not understood, nothing is refused.
+  const isTime = !Number.isNaN(start.getTime()) && !Number.isNaN(end?.getTime());
+  if (typeof id !== "string" || !isShare || !isTime) return undefined;
   return {
     id,
     share,
     everyInSeconds: isPositive(everyInSeconds) ? everyInSeconds : null,
     forInSeconds: isPositive(forInSeconds) ? forInSeconds : null,
     startsAt: start,
-    until: typeof until === "string" ? new Date(until) : null,
+    until: end,
   };
 }
 
