@@ -98,13 +98,7 @@ export function readBridgeOptions(options: SessionBridgeOptions): ParsedBridgeOp
     ),
     sources: readSources(reader, raw["legacy"]),
     mode: readMode(reader, raw["mode"], process.env[modeVariable]),
-    directPool: reader.optional<Pool | undefined>(
-      "directPool",
-      raw["directPool"],
-      isPool,
-      "a Pool of the pg package",
-      undefined,
-    ),
+    directPool: readDirectPool(reader, raw),
     cookieLingerInSeconds: reader.seconds(
       "cookieLingerInSeconds",
       raw["cookieLingerInSeconds"],
@@ -118,6 +112,25 @@ export function readBridgeOptions(options: SessionBridgeOptions): ParsedBridgeOp
   };
   reader.finish();
   return parsed;
+}
+
+function readDirectPool(reader: OptionsReader, raw: Record<string, unknown>): Pool | undefined {
+  const { directPool, pool } = raw;
+  const expected = "a Pool of the pg package";
+  const read = reader.optional<Pool | undefined>(
+    "directPool",
+    directPool,
+    isPool,
+    expected,
+    undefined,
+  );
+  if (read !== undefined && read === pool && read.options?.max === 1) {
+    reader.problem(
+      "directPool",
+      "would keep the only connection of pool: give it a pool of its own",
+    );
+  }
+  return read;
 }
 
 function readSources(reader: OptionsReader, value: unknown): LegacySource[] {

@@ -139,12 +139,12 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       const told = (mode: Mode, credential: PresentedCredential) => {
         events.emit("request", { mode, credential, addedInSeconds: timed.addedInSeconds() });
       };
+      const mode = await flag.of(ctx);
       if (endpoints?.isRefresh(ctx)) {
         return paths.tokens.run(ctx, next, noCredential).finally(() => {
-          told(flag.current, "refresh");
+          told(mode, "refresh");
         });
       }
-      const mode = await flag.of(ctx);
       const presented = presentedSources(ctx, sources);
       const isBrownout = mode !== "tokens" && isBrownedOut(ctx, presented, flag.brownout, db.now());
       const servedAs = isBrownout ? "tokens" : mode;
