@@ -2,12 +2,22 @@
 import { readFileSync } from "node:fs";
 import { type Command, CommandError, UsageError } from "./command.js";
 import { reasonOf } from "./connection.js";
+import { brownoutCommand } from "./brownout.js";
+import { cleanupCommand } from "./cleanup.js";
 import { keygen } from "./keygen.js";
 import { migrateCommand } from "./migrate.js";
+import { modeCommand } from "./mode.js";
 import { statusCommand } from "./status.js";
 
 // In the order in which an operator needs them.
-const commands: readonly Command[] = [keygen, migrateCommand, statusCommand];
+const commands: readonly Command[] = [
+  keygen,
+  migrateCommand,
+  statusCommand,
+  modeCommand,
+  brownoutCommand,
+  cleanupCommand,
+];
 
 const width = Math.max(...commands.map(({ name }) => name.length));
 const help = `Usage: koa-session-bridge <command> [options]

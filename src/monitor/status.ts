@@ -121,11 +121,23 @@ async function countReadable(db: Database, name: string, table: OldTable) {
   }
 }
 
+/** The processes that serve requests now. One round trip. */
+export async function readLiveProcesses(db: Database): Promise<ProcessStatus[]> {
+  const fleet = await readFleet(db, aliveForInSeconds);
+  return fleet.map(toProcess).filter((process) => isAlive(process, db.now()));
+}
+
+/** The process that has told of itself last, in the last 30 days. One round trip. */
+export async function readNewestProcess(db: Database): Promise<ProcessStatus | undefined> {
+  const last = newest(await readFleet(db, 30 * rememberedForInSeconds));
+  return last && toProcess(last);
+}
+
 /** Whether a process has been seen lately, and has not said that it ends. */
-export const isAlive = ({ seenAt, hasEnded }: ProcessStatus, now: Date): boolean =>
+const isAlive = ({ seenAt, hasEnded }: ProcessStatus, now: Date): boolean =>
   hasEnded !== true && now.getTime() - seenAt.getTime() < aliveForInSeconds * 1000;
 
-export function toProcess(process: FleetProcess | undefined): ProcessStatus {
+function toProcess(process: FleetProcess | undefined): ProcessStatus {
   const epoch = new Date(0);
   const { id = "", mode = "", about, startedAt = epoch, seenAt = epoch } = process ?? {};
   return { ...parseAbout(about), id, mode, startedAt, seenAt };

@@ -1,6 +1,6 @@
 import { type Database, statement } from "./database.js";
 
-const firstId = "00000000-0000-0000-0000-000000000000";
+const firstId: string = "00000000-0000-0000-0000-000000000000";
 const firstKey: Buffer = Buffer.alloc(0);
 
 interface Page<Cursor> {
@@ -8,54 +8,54 @@ interface Page<Cursor> {
   deleted: string;
 }
 
-// Each statement walks one page of the primary key, so a batch is bounded by the rows it looks at and
-// needs no index on what changes often.
-const deleteTokens = statement<Page<string>>(
-  "cleanup-tokens",
-  `with page as (
-    select "id", "refreshToken", "expiresAt", "revokedAt" from "sessionStoreToken"
-    where "id" > $1::uuid order by "id" limit $3
-  ), deleted as (
-    delete from "sessionStoreToken" t using page
-    where t."id" = page."id" and page."refreshToken" is null
-      and (page."expiresAt" < $2 or page."revokedAt" < $2)
-    returning t."id"
-  )
-  select (select "id" from page order by "id" desc limit 1) as "cursor",
-    (select count(*) from deleted) as "deleted"`,
-);
+// $2: what expired or was revoked before goes.
+const isOver = (token: string) => `(${token}."expiresAt" < $2 or ${token}."revokedAt" < $2)`;
 
 // @compas/store makes a session first and its tokens a moment later: a young session is not yet one that
-// has lost its tokens.
-const deleteSessions = statement<Page<string>>(
-  "cleanup-sessions",
-  `with page as (
-    select "id", "revokedAt", "createdAt" from "sessionStore" where "id" > $1::uuid order by "id" limit $3
-  ), deleted as (
-    delete from "sessionStore" s using page
-    where s."id" = page."id" and s."updatedAt" < $2
-      and not exists (select from "sessionStoreToken" t where t."session" = page."id")
-      and (page."revokedAt" is not null or page."createdAt" < $4::timestamptz - interval '1 hour' and not exists (
-        select from "sessionBridgeLink" l where l."session" = page."id"
-          and (l."adoptedAt" is null or l."adoptedAt" > $5) and (l."expiresAt" is null or l."expiresAt" > $4)))
-    returning s."id"
-  )
-  select (select "id" from page order by "id" desc limit 1) as "cursor",
-    (select count(*) from deleted) as "deleted"`,
+// has lost its tokens. $4 is now, $5 the adoption since which a cookie lingers.
+const isForsaken = (session: string) => `${session}."updatedAt" < $2
+      and not exists (select from "sessionStoreToken" t
+        where t."session" = ${session}."id" and t."refreshToken" is null and not coalesce(${isOver("t")}, false))
+      and (${session}."revokedAt" is not null or ${session}."createdAt" < $4::timestamptz - interval '1 hour' and not exists (
+        select from "sessionBridgeLink" l where l."session" = ${session}."id"
+          and (l."adoptedAt" is null or l."adoptedAt" > $5) and (l."expiresAt" is null or l."expiresAt" > $4)))`;
+
+// Each statement walks one page of the primary key, so a batch is bounded by the rows it looks at and
+// needs no index on what changes often. The dry run counts by the very same condition.
+function walkStatements<Cursor>(name: string, table: string, key: string, condition: string) {
+  const page = `select x."${key}" from "${table}" x where x."${key}" > $1 order by x."${key}" limit $3`;
+  const from = (work: string) => `with page as (${page}), gone as (${work})
+  select (select "${key}" from page order by "${key}" desc limit 1) as "cursor",
+    (select count(*) from gone) as "deleted"`;
+  return {
+    delete: statement<Page<Cursor>>(
+      `cleanup-${name}`,
+      from(`delete from "${table}" x using page where x."${key}" = page."${key}" and ${condition}
+    returning x."${key}"`),
+    ),
+    count: statement<Page<Cursor>>(
+      `count-${name}`,
+      from(`select from "${table}" x join page on x."${key}" = page."${key}" where ${condition}`),
+    ),
+  };
+}
+
+const tokens = walkStatements<string>(
+  "tokens",
+  "sessionStoreToken",
+  "id",
+  `x."refreshToken" is null and ${isOver("x")}`,
 );
 
-const deleteTombstones = statement<Page<Buffer>>(
-  "cleanup-tombstones",
-  `with page as (
-    select "key", "session", "expiresAt" from "sessionBridgeLink"
-    where "key" > $1::bytea order by "key" limit $3
-  ), deleted as (
-    delete from "sessionBridgeLink" l using page
-    where l."key" = page."key" and l."session" is null and page."expiresAt" < $2
-    returning l."key"
-  )
-  select (select "key" from page order by "key" desc limit 1) as "cursor",
-    (select count(*) from deleted) as "deleted"`,
+const sessions = walkStatements<string>("sessions", "sessionStore", "id", isForsaken("x"));
+
+// A session that goes leaves its link behind, which may go with it.
+const tombstones = walkStatements<Buffer>(
+  "tombstones",
+  "sessionBridgeLink",
+  "key",
+  `x."expiresAt" < $2 and (x."session" is null or exists (
+        select from "sessionStore" s where s."id" = x."session" and ${isForsaken("s")}))`,
 );
 
 /** How many rows each table lost. */
@@ -63,6 +63,16 @@ export interface Cleaned {
   readonly refreshTokens: number;
   readonly sessions: number;
   readonly links: number;
+}
+
+/** How a clean-up goes about it. */
+export interface CleanupRun {
+  /** Count what would go, by the same conditions, and delete nothing. */
+  readonly isDryRun: boolean;
+  /** Stops it between two pages; what was deleted until then is gone. */
+  readonly signal: AbortSignal;
+  /** Told, and waited for, after each page, with the share of the work that is done. */
+  afterPage(share: number, soFar: Cleaned): Promise<void>;
 }
 
 /**
@@ -74,31 +84,41 @@ export interface Cleaned {
 export async function deleteExpired(
   db: Database,
   limits: { before: Date; batchSize: number; cookieLingerInSeconds: number },
+  run?: CleanupRun,
 ): Promise<Cleaned> {
   const { before, batchSize, cookieLingerInSeconds } = limits;
   const now = db.now();
   const lingeringSince = new Date(now.getTime() - cookieLingerInSeconds * 1000);
-  return {
-    refreshTokens: await walk(firstId, (cursor) =>
-      db.rows(deleteTokens, [cursor, before, batchSize]),
-    ),
-    sessions: await walk(firstId, (cursor) =>
-      db.rows(deleteSessions, [cursor, before, batchSize, now, lingeringSince]),
-    ),
-    links: await walk(firstKey, (cursor) => db.rows(deleteTombstones, [cursor, before, batchSize])),
-  };
+  const act = run?.isDryRun === true ? "count" : "delete";
+  const cleaned = { refreshTokens: 0, sessions: 0, links: 0 };
+  const names = Object.keys(cleaned) as (keyof Cleaned)[];
+
+  async function walk<Cursor extends string | Buffer>(
+    name: keyof Cleaned,
+    start: Cursor,
+    page: (cursor: Cursor) => Promise<Page<Cursor>[]>,
+  ): Promise<void> {
+    let cursor: Cursor | null = start;
+    while (cursor !== null && run?.signal.aborted !== true) {
+      const [result]: Page<Cursor>[] = await page(cursor);
+      cleaned[name] += Number(result?.deleted ?? 0);
+      cursor = result?.cursor ?? null;
+      const share = cursor === null ? 1 : placeOf(cursor);
+      await run?.afterPage((names.indexOf(name) + share) / names.length, cleaned);
+    }
+  }
+
+  await walk("refreshTokens", firstId, (cursor) =>
+    db.rows(tokens[act], [cursor, before, batchSize]),
+  );
+  const values = [before, batchSize, now, lingeringSince];
+  await walk("sessions", firstId, (cursor) => db.rows(sessions[act], [cursor, ...values]));
+  await walk("links", firstKey, (cursor) => db.rows(tombstones[act], [cursor, ...values]));
+  return cleaned;
 }
 
-async function walk<Cursor>(
-  start: Cursor,
-  page: (cursor: Cursor) => Promise<Page<Cursor>[]>,
-): Promise<number> {
-  let deleted = 0;
-  let cursor: Cursor | null = start;
-  while (cursor !== null) {
-    const [result]: Page<Cursor>[] = await page(cursor);
-    deleted += Number(result?.deleted ?? 0);
-    cursor = result?.cursor ?? null;
-  }
-  return deleted;
+// Keys are random, so a cursor's place among all of them tells how far a walk is.
+function placeOf(cursor: string | Buffer): number {
+  const start = typeof cursor === "string" ? cursor.slice(0, 8) : cursor.toString("hex", 0, 4);
+  return Number.parseInt(start.padEnd(8, "0"), 16) / 2 ** 32;
 }
