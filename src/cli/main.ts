@@ -7,6 +7,7 @@ import { cleanupCommand } from "./cleanup.js";
 import { keygen } from "./keygen.js";
 import { migrateCommand } from "./migrate.js";
 import { modeCommand } from "./mode.js";
+import { sessionsCommand } from "./sessions.js";
 import { statusCommand } from "./status.js";
 
 // In the order in which an operator needs them.
@@ -16,6 +17,7 @@ const commands: readonly Command[] = [
   statusCommand,
   modeCommand,
   brownoutCommand,
+  sessionsCommand,
   cleanupCommand,
 ];
 
