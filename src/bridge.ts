@@ -11,6 +11,7 @@ import {
   type PresentedCredential,
 } from "./events.js";
 import { isBrownedOut } from "./legacy/browned-out.js";
+import { type Backfill, createBackfill } from "./legacy/backfill.js";
 import { installSources } from "./legacy/install.js";
 import { createLegacyPath, type InstalledSource } from "./legacy/legacy-path.js";
 import { LegacyRequest } from "./legacy/legacy-request.js";
@@ -70,6 +71,14 @@ interface BridgeSurface extends Pick<
    * legacy cookies that a brownout refuses now, 0 to 1.
    */
   flag(): Promise<{ mode: Mode; brownoutShare: number }>;
+  /**
+   * Upgrades every live session of the old stores that can list theirs, as its next request would: exactly
+   * once each, beside live requests and other backfills. Resolves early when aborted; may be run again.
+   *
+   * @throws TypeError that lists every invalid option; BridgeError `issuing-disabled` while a process is in
+   *   mode `observe`, or the code of the store that is away
+   */
+  readonly backfill: Backfill;
 }
 
 /** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
@@ -158,6 +167,11 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     });
   };
 
+  const backfill = createBackfill(environment, sources, tablesBeside, async () => {
+    await fleet.follow();
+    return flag.current;
+  });
+
   const surface: BridgeSurface = {
     sessions,
     on: (name, listener) => {
@@ -170,6 +184,10 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       mode: await flag.seen(),
       brownoutShare: shareAt(flag.brownout, db.now()),
     }),
+    backfill: async (options) => {
+      monitor.start();
+      return backfill(options).finally(() => monitor.flush().catch(tell));
+    },
     close: async () => {
       flag.close();
       await monitor.close();

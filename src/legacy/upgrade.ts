@@ -1,6 +1,7 @@
 import { parseData } from "../commit.js";
-import { type LiveLink, renewOffer, upgradeSession } from "../store/links.js";
+import { type LiveLink, renewOffer } from "../store/links.js";
 import type { PairRecord } from "../store/token-pair.js";
+import { type Upgrade, upgradeSession } from "../store/upgrade-sessions.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { memberOrderOf } from "./member-order.js";
 import { sealLegacyKey } from "./sealed-key.js";
@@ -18,30 +19,40 @@ export interface LegacyIdentity {
  * already or has ended: somebody was faster. One statement.
  */
 export async function upgradeLegacySession(
+  env: LegacyEnvironment,
+  identity: LegacyIdentity,
+  value: LegacyValue,
+): Promise<LiveLink | undefined> {
+  const upgrade = await prepareUpgrade(env, identity, value);
+  const checksum = await upgradeSession(env.store.db, upgrade);
+  if (checksum === undefined) return undefined;
+  const { sessionId, data, bookkeeping, memberOrder, pair } = upgrade;
+  return { sessionId, checksum, data, bookkeeping, memberOrder, offer: pair, adoptedAt: null };
+}
+
+/** The token session of a legacy session as it will be made, under an id of its own. */
+export async function prepareUpgrade(
   { store, keys }: LegacyEnvironment,
   { source, legacyKey, hash }: LegacyIdentity,
   { data: value, bookkeeping }: LegacyValue,
-): Promise<LiveLink | undefined> {
+): Promise<Upgrade> {
   const data = JSON.stringify(value);
   const sessionId = store.db.generateId();
   const maxAgeInSeconds = source.ownMaxAgeInSeconds(bookkeeping);
   const pair = await store.newPair(sessionId, parseData(data), maxAgeInSeconds);
-  const memberOrder = memberOrderOf(value);
-  const checksum = await upgradeSession(store.db, {
+  return {
     key: hash,
     source: source.name,
     sealedKey: source.oldStore ? sealLegacyKey(keys, hash, legacyKey.key) : null,
     origin: legacyKey.origin,
     bookkeeping,
-    memberOrder,
+    memberOrder: memberOrderOf(value),
     expiresAt: source.expiresAt(bookkeeping),
     sessionId,
     data,
     maxAgeInSeconds,
     pair,
-  });
-  if (checksum === undefined) return undefined;
-  return { sessionId, checksum, data, bookkeeping, memberOrder, offer: pair, adoptedAt: null };
+  };
 }
 
 // An offered access token that lives less than this, or half its life, is renewed before it is offered

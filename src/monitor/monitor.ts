@@ -18,6 +18,8 @@ export interface Monitor {
   tellCookie(ctx: Context, source: string, outcome: LegacyOutcome, isBrownout: boolean): void;
   /** Of the whole fleet, with what this process has counted so far. */
   status(): Promise<MigrationStatus>;
+  /** Adds what was counted so far to the counts in PostgreSQL. */
+  flush(): Promise<void>;
   /** Adds the last counts to those in PostgreSQL. */
   close(): Promise<void>;
 }
@@ -70,6 +72,7 @@ export function createMonitor(
       const ownMode = flag.from === "database" ? undefined : flag.current;
       return readMigrationStatus(db, about().sources, ownMode);
     },
+    flush: () => reporter.flush(),
     close: () => reporter.close(),
   };
 }

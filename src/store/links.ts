@@ -1,9 +1,9 @@
 import { coalesce } from "./coalesce.js";
 import { cookieEnd, holdOffer } from "./cookie-hold.js";
-import { checksumOf } from "./create-session.js";
 import { type Database, statement } from "./database.js";
 import type { CommittedSession, LinkUpdate } from "./update-session.js";
-import { type PairRecord, toDate } from "./token-pair.js";
+import type { PairRecord } from "./token-pair.js";
+import type { Upgrade } from "./upgrade-sessions.js";
 
 export type Bookkeeping = Record<string, unknown>;
 
@@ -57,27 +57,6 @@ const readLinks = statement<ReadRow>(
   `select l."key", ${linkColumns}
   from "sessionBridgeLink" l left join "sessionStore" s on s."id" = l."session"
   where l."key" = any($1::bytea[])`,
-);
-
-const insertUpgrade = statement<{ checksum: string }>(
-  "upgrade",
-  `with link as (
-    insert into "sessionBridgeLink"
-      ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "createdAt", "origin", "memberOrder")
-    values ($1, $2, $3::uuid, $4, $5::jsonb, $6::jsonb, $7, $8, $15, $16::jsonb)
-    on conflict ("key") do nothing
-    returning "session"
-  ), tokens as (
-    insert into "sessionStoreToken" ("id", "session", "expiresAt", "refreshToken", "createdAt")
-    select v."id", link."session", v."expiresAt", v."refreshToken", $8
-    from link, (values
-      ($11::uuid, greatest($12::timestamptz, ${cookieEnd("$7", "$8")}), null::uuid),
-      ($13::uuid, $14::timestamptz, $11::uuid)
-    ) v ("id", "expiresAt", "refreshToken")
-  )
-  insert into "sessionStore" ("id", "checksum", "data", "maxAgeInSeconds", "createdAt", "updatedAt")
-  select link."session", ${checksumOf("$9::jsonb")}, $9::jsonb, $10, $8, $8 from link
-  returning "checksum"`,
 );
 
 const insertTombstone = statement<{ key: Buffer }>(
@@ -168,47 +147,6 @@ export function toLink(row: ReadRow): Link {
   if (!row.live || sessionId === null || checksum === null || data === null) return "ended";
   const kept = { bookkeeping: bookkeeping ?? {}, memberOrder };
   return { sessionId, checksum, data, ...kept, offer, adoptedAt };
-}
-
-export interface Upgrade {
-  readonly key: Buffer;
-  readonly source: string;
-  readonly sealedKey: Buffer | null;
-  readonly origin: Buffer | undefined;
-  readonly bookkeeping: Bookkeeping;
-  readonly memberOrder: unknown;
-  readonly expiresAt: Date | null;
-  readonly sessionId: string;
-  readonly data: string;
-  readonly maxAgeInSeconds: number | null;
-  readonly pair: PairRecord;
-}
-
-/**
- * Creates the token session, the link and the pair of a legacy session: exactly once per key.
- * Gives the version of the data; undefined when the key is linked already, or has ended. One round trip.
- */
-export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<string | undefined> {
-  const { pair } = upgrade;
-  const [row] = await db.rows(insertUpgrade, [
-    upgrade.key,
-    upgrade.source,
-    upgrade.sessionId,
-    upgrade.sealedKey,
-    JSON.stringify(upgrade.bookkeeping),
-    JSON.stringify(pair),
-    upgrade.expiresAt,
-    db.now(),
-    upgrade.data,
-    upgrade.maxAgeInSeconds,
-    pair.refreshToken,
-    toDate(pair.refreshTokenExpiresAt),
-    pair.accessToken,
-    toDate(pair.accessTokenExpiresAt),
-    upgrade.origin,
-    JSON.stringify(upgrade.memberOrder),
-  ]);
-  return row?.checksum;
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Database } from "../../src/store/database.js";
-import { type Link, linkReader, upgradeSession } from "../../src/store/links.js";
+import { type Link, linkReader } from "../../src/store/links.js";
 import type { PairRecord } from "../../src/store/token-pair.js";
+import { upgradeSession } from "../../src/store/upgrade-sessions.js";
 
 const day = 24 * 60 * 60;
 
