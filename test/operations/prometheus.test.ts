@@ -37,6 +37,18 @@ async function start(options?: Parameters<typeof startBridgedApp>[1]): Promise<R
   return app;
 }
 
+/** Changes the flag in PostgreSQL. */
+function change(what: { mode?: Mode; brownout?: unknown }) {
+  const { pool } = database;
+  const db = createDatabase({
+    pool,
+    preparedStatements: false,
+    clock: () => new Date(),
+    generateId: () => crypto.randomUUID(),
+  });
+  return changeMode(db, { ...what, defaultMode, by: "a test" });
+}
+
 /** Samples by name and labels, as scraped. */
 async function scrape(from: Registry = register): Promise<Map<string, number>> {
   const lines = (await from.metrics()).split("\n").filter((line) => /^[a-z]/.test(line));
@@ -154,18 +166,11 @@ describe("the mode", () => {
     });
 
   test("of a process that serves nothing follows the flag in PostgreSQL", async () => {
-    const db = createDatabase({
-      pool: database.pool,
-      preparedStatements: false,
-      clock: () => new Date(),
-      generateId: () => crypto.randomUUID(),
-    });
-    const flip = (mode: Mode) => changeMode(db, { mode, defaultMode, by: "a test" });
-    await flip("drain");
+    await change({ mode: "drain" });
     const app = await start({ mode: undefined } as never);
     prometheusMetrics(app.bridge, { register });
     expect(await modeIn(scrape())).toEqual(["drain"]);
-    await flip("tokens");
+    await change({ mode: "tokens" });
     await expect.poll(() => modeIn(scrape()), { timeout: 10_000 }).toEqual(["tokens"]);
   });
 
@@ -177,6 +182,22 @@ describe("the mode", () => {
       expect(await modeIn(scrape())).toEqual([mode]);
     }
   });
+});
+
+test("a brownout shows while it is on", async () => {
+  const clock = new TestClock();
+  const in60Seconds = new Date(clock.now().getTime() + 60_000);
+  const timing = { everyInSeconds: 3600, forInSeconds: 300, startsAt: in60Seconds, until: null };
+  await change({ brownout: { id: "a", share: 0.25, ...timing } });
+  const app = await start({ clock: clock.now });
+  prometheusMetrics(app.bridge, { register });
+  const share = async () => (await scrape()).get("koa_session_bridge_brownout_ratio");
+  expect(await share()).toBe(0);
+  clock.advance(61);
+  expect(await share()).toBe(0.25);
+  clock.advance(300);
+  expect(await share()).toBe(0);
+  await change({ brownout: null });
 });
 
 describe("registries", () => {
