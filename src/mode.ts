@@ -66,9 +66,12 @@ export function readMode(
   return { from: "option", mode };
 }
 
+const answersCountForMs = 60_000;
+
 /**
  * A function that fails or gives no mode (a flag service that is away) leaves the mode at the last one
- * it gave, or `bridge`, and so does a database that is away: nobody is logged out by it. Of a function's
+ * it gave, or `bridge`, and so does a database that is away: nobody is logged out by it. Of several modes
+ * that a function gave in its last minute it is the mildest, which comes first in {@link modes}. Of its
  * failures `warn` is told each message once a minute.
  */
 export function createModeFlag(
@@ -80,6 +83,8 @@ export function createModeFlag(
   const tell = tellRarely(warn, now);
   const { mode: option, from } = given;
   let latest: Mode = typeof option === "string" ? option : defaultMode;
+  /** When the function last gave each mode. */
+  const answers = new Map<Mode, number>();
   const ofFleet = () => (isMode(fleet.mode) ? fleet.mode : defaultMode);
 
   async function ask(ctx: Context): Promise<Mode> {
@@ -90,13 +95,23 @@ export function createModeFlag(
     if (typeof option !== "function") return option;
     try {
       const mode: unknown = await option(ctx);
-      if (isMode(mode)) return mode;
+      if (isMode(mode)) {
+        answers.set(mode, now().getTime());
+        return mode;
+      }
       const given = describe(mode);
       tell(new TypeError(`options.mode gave no mode: it must give ${expected}, got ${given}`));
     } catch (error) {
       tell(error);
     }
-    return latest;
+    return fallback();
+  }
+
+  // A function may answer requests differently: none may get a harsher mode than another got lately.
+  function fallback(): Mode {
+    const newest = Math.max(...answers.values());
+    const isLate = (at = -Infinity) => newest - at <= answersCountForMs;
+    return modes.find((mode) => answers.has(mode) && isLate(answers.get(mode))) ?? latest;
   }
 
   const current = () => (option === undefined ? ofFleet() : latest);

@@ -163,6 +163,28 @@ describe("the flag", () => {
     expect(app.bridgeErrors).toHaveLength(3);
     expect((await app.bridge.status()).mode).toBe("observe");
   });
+
+  test("as a function that fails is the mildest of the modes it gave lately", async () => {
+    const clock = new TestClock();
+    let answer: (wanted: string) => Mode = (wanted) => wanted as Mode;
+    const app = await start({ clock: clock.now, mode: (ctx) => answer(ctx.get("x-mode")) });
+    const browser = app.browser();
+    const inMode = (mode: string) => browser.get("/whoami", { headers: { "x-mode": mode } });
+    await browser.get("/login", { headers: { "x-mode": "bridge" } });
+    // Another visitor, for whom the flag stands elsewhere.
+    await app.browser().get("/whoami", { headers: { "x-mode": "tokens" } });
+    answer = () => {
+      throw new Error("the flag service is away");
+    };
+    expect((await inMode("")).body.session).toEqual({ userId: "user-1" });
+    answer = (wanted) => wanted as Mode;
+    clock.advance(61);
+    await app.browser().get("/whoami", { headers: { "x-mode": "tokens" } });
+    answer = () => {
+      throw new Error("the flag service is away");
+    };
+    expect((await inMode("")).body.isNew).toBe(true);
+  });
 });
 
 describe("the linger", () => {
