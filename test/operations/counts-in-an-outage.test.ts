@@ -1,6 +1,6 @@
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type RunningApp, startBridgedApp } from "../support/app.js";
+import { bearer, type RunningApp, startBridgedApp } from "../support/app.js";
 import { databaseOfItsOwnServer, type TestDatabase, testDatabase } from "../support/database.js";
 import { flagInDatabase } from "../support/fleet.js";
 import { hitCounts } from "../support/hit-counts.js";
@@ -23,8 +23,10 @@ test("while PostgreSQL is stopped counts are kept, and the outage is told once",
       .toEqual({
         "requests bridge none": 3,
       });
+    const { accessToken } = await app.bridge.sessions.create({ userId: "user-1" });
     await database.server.stop();
     await serve(app, 4);
+    expect((await app.browser().get("/whoami", bearer(accessToken))).status).toBe(503);
     const told = () => app.bridgeErrors.filter((error) => "code" in error);
     await expect(app.bridge.status()).rejects.toMatchObject({ code: "store-unavailable" });
     // One of the counts, one of the flag; after that no flush that fails adds another.
@@ -34,7 +36,7 @@ test("while PostgreSQL is stopped counts are kept, and the outage is told once",
     await database.server.start();
     await expect
       .poll(() => hitCounts(database.pool), { timeout: 10_000 })
-      .toMatchObject({ "requests bridge none": 12 });
+      .toMatchObject({ "requests bridge none": 12, "refusals store-unavailable": 1 });
     expect(told()).toHaveLength(2);
     expect((await hitCounts(database.pool))["errors"]).toBe(app.bridgeErrors.length);
   } finally {

@@ -4,6 +4,7 @@ import type { Mode } from "../../src/index.js";
 import { bearer, MapStore, type RunningApp, startBridgedApp } from "../support/app.js";
 import { TestClock } from "../support/clock.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
+import { startFleet } from "../support/fleet.js";
 import { cookieName } from "../support/flow.js";
 import { hitCounts } from "../support/hit-counts.js";
 import { login, pairInBody, refresh, whoami } from "../support/tokens.js";
@@ -222,3 +223,43 @@ test("a process that has served no request is none of the fleet, though it asks 
   await app.browser().get("/whoami");
   expect((await app.bridge.status()).processes).toHaveLength(1);
 });
+
+test("requests are counted by the mode they were served in, with the credential they presented", async () => {
+  const { browser, pair } = await login(app);
+  const modes: Mode[] = ["observe", "bridge", "drain", "tokens"];
+  for (mode of modes) {
+    await app.browser().get("/untouched");
+    await browser.clone().get("/untouched");
+    await whoami(app.url, pair);
+    await app.browser().get("/whoami", bearer("not-a-token"));
+    await refresh(app.url, "not-a-token");
+  }
+  const requests = Object.entries(await counted()).filter(([name]) => name.startsWith("requests"));
+  const each = (of: Mode) =>
+    ["bearer", "invalid", "legacy", "none", "refresh"].map((credential) => {
+      const served = credential === "none" && of === "tokens" ? 2 : 1;
+      return [`requests ${of} ${credential}`, served] as const;
+    });
+  expect(Object.fromEntries(requests)).toEqual({
+    ...Object.fromEntries(
+      modes.flatMap(each).filter(([name]) => name !== "requests tokens legacy"),
+    ),
+    // The login.
+    "requests bridge none": 2,
+  });
+});
+
+test("the counts of several processes add up, also of those that are told to end at once", async () => {
+  const fleet = await startFleet(database, 3);
+  try {
+    for (const [index, baseUrl] of fleet.baseUrls.entries()) {
+      for (let request = 0; request < 10 * (index + 1); request += 1) {
+        await app.browser().clone({ baseUrl }).get("/untouched");
+      }
+    }
+    await Promise.all([0, 1, 2].map((index) => fleet.kill(index, "SIGTERM")));
+    expect(await hitCounts(database.pool)).toEqual({ "requests bridge none": 60 });
+  } finally {
+    await fleet.close();
+  }
+}, 30_000);

@@ -1,3 +1,4 @@
+import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { flushIntervalInSeconds } from "../../src/monitor/reporter.js";
 import { bearer, type RunningApp, startBridgedApp } from "../support/app.js";
@@ -56,3 +57,18 @@ test("a process without requests sends nothing at all, and one with them a look 
   const adding = database.statements.background.filter((text) => text.includes("with flush as"));
   expect(adding).toHaveLength(1);
 }, 15_000);
+
+test("a pool of one connection is enough for requests, counts, flag and status at once", async () => {
+  const pool = new pg.Pool({ connectionString: database.url, max: 1 });
+  const narrow = await startBridgedApp(pool, flagInDatabase);
+  const { browser, pair } = await login(narrow);
+  const work = Array.from({ length: 20 }, async (_, index) => {
+    if (index % 5 === 0) return (await narrow.bridge.status()).mode;
+    const options = index % 2 === 0 ? bearer(pair.accessToken) : {};
+    return (await browser.get("/count", options)).status;
+  });
+  expect(new Set(await Promise.all(work))).toEqual(new Set([200, "bridge"]));
+  expect((await narrow.bridge.status()).requests).toMatchObject({ bearer: 8, legacy: 8, none: 1 });
+  await narrow.close();
+  await pool.end();
+});

@@ -159,6 +159,8 @@ export async function startPlainApp(
 /** Serves an application on a free port of 127.0.0.1. */
 export async function listen(app: { listen(port: number, host: string): Server }) {
   const server = app.listen(0, "127.0.0.1");
+  // A client that pauses must not meet a connection that is just being closed.
+  server.keepAliveTimeout = 0;
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {

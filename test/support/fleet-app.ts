@@ -5,7 +5,7 @@ import { PgLegacyStore } from "./pg-legacy-store.js";
 
 // A process of a fleet that follows the flag in PostgreSQL, for startWorkers. By environment:
 // DATABASE_URL, SESSION_BRIDGE_MODE, and LISTEN for a pool that listens. Each response tells the mode in
-// X-Mode, and the header X-Client becomes a label.
+// X-Mode, and the header X-Client becomes a label. SIGTERM closes the bridge.
 const { DATABASE_URL, LISTEN } = process.env;
 const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 10 });
 let mode = "";
@@ -15,12 +15,12 @@ const { app, bridge, url } = await startBridgedApp(pool, {
   config: { store: new PgLegacyStore(pool) },
   labels: (ctx) => ({ client: ctx.get("X-Client") }),
   above: async (ctx, next) => {
-    if (ctx.path === "/close") await bridge.close();
     await next();
     ctx.set("X-Mode", mode);
   },
 });
 bridge.on("request", (request) => (mode = request.mode));
+process.once("SIGTERM", () => void bridge.close().then(() => process.exit(0)));
 // What an outage does is expected here.
 app.on("error", () => undefined);
 process.send?.({ port: Number(new URL(url).port) });
