@@ -1,6 +1,6 @@
-import { Agent, request } from "node:http";
 import type { Mode } from "../../../src/index.js";
 import { CookieJar } from "../cookie-jar.js";
+import { exchange } from "./exchange.js";
 import type { Ledger } from "./ledger.js";
 
 export const source = "compas:oldapp.sess";
@@ -9,8 +9,6 @@ const minute = 60 * second;
 export const dayInMs = 24 * 60 * minute;
 /** How long a Compas cookie is good for. */
 const cookieMaxAgeInMs = 6 * dayInMs;
-
-const agent = new Agent({ keepAlive: true, maxSockets: 20 });
 
 /** What all users share. */
 export interface World {
@@ -276,7 +274,7 @@ export class SimulatedUser {
     );
   }
 
-  #send(
+  async #send(
     method: string,
     path: string,
     credentials: { cookie?: boolean; bearer?: string; refresh?: string; keep?: boolean },
@@ -291,28 +289,15 @@ export class SimulatedUser {
       ...(credentials.bearer !== undefined && { authorization: `Bearer ${credentials.bearer}` }),
       ...(body && { "content-type": "application/json", "content-length": body.length }),
     };
-    return new Promise((resolve, reject) => {
-      request(new URL(path, world.baseUrl()), { method, headers, agent }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("error", reject);
-        response.on("end", () => {
-          if (credentials.keep !== false) {
-            for (const line of response.headers["set-cookie"] ?? []) this.#jar.receive(line, path);
-          }
-          const text = Buffer.concat(chunks).toString("utf8");
-          const parsed = (text.startsWith("{") ? JSON.parse(text) : {}) as Record<string, any>;
-          const access = parsed["access_token"] ?? response.headers["session-access-token"];
-          const refresh = parsed["refresh_token"] ?? response.headers["session-refresh-token"];
-          resolve({
-            status: response.statusCode ?? 0,
-            userId: parsed["session"]?.userId,
-            pair: access === undefined ? undefined : { access, refresh, issuedAt: this.world.now },
-          });
-        });
-      })
-        .on("error", reject)
-        .end(body);
-    });
+    const url = new URL(path, world.baseUrl());
+    const sent = await exchange(url, method, headers, body || undefined);
+    if (credentials.keep !== false) {
+      for (const line of sent.setCookie) this.#jar.receive(line, path);
+    }
+    const { status, parsed } = sent;
+    const access = parsed["access_token"] ?? sent.headers["session-access-token"];
+    const refresh = parsed["refresh_token"] ?? sent.headers["session-refresh-token"];
+    const pair = access === undefined ? undefined : { access, refresh, issuedAt: world.now };
+    return { status, userId: parsed["session"]?.userId, pair };
   }
 }
