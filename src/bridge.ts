@@ -136,6 +136,10 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
   const about = () => aboutBridge(app as Koa, parsed, { modeFrom: flag.from, tablesBeside });
   const monitor = createMonitor(db, events, { labels: parsed.labels, flag, about });
+  // A backfill may count where no request is served.
+  events.on("upgraded", () => {
+    monitor.start();
+  });
   const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
@@ -184,10 +188,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       mode: await flag.seen(),
       brownoutShare: shareAt(flag.brownout, db.now()),
     }),
-    backfill: async (options) => {
-      monitor.start();
-      return backfill(options).finally(() => monitor.flush().catch(tell));
-    },
+    backfill,
     close: async () => {
       flag.close();
       await monitor.close();

@@ -27,5 +27,25 @@ export async function loadBridge(given: string | undefined): Promise<SessionBrid
   );
 }
 
+/**
+ * Works with the application's bridge and closes it. The process ends soon after, though the application's
+ * pools and timers would keep it.
+ */
+export async function withBridge<Result>(
+  given: string | undefined,
+  work: (bridge: SessionBridge) => Promise<Result>,
+): Promise<Result> {
+  let bridge: SessionBridge | undefined;
+  try {
+    bridge = await loadBridge(given);
+    if (bridge !== undefined) return await work(bridge);
+    throw new UsageError("No application: give --app or set SESSION_BRIDGE_APP.");
+  } finally {
+    await bridge?.close();
+    // By then main has told the result and set the exit code.
+    setImmediate(() => process.exit());
+  }
+}
+
 const isBridge = (value: unknown): value is SessionBridge =>
   typeof value === "function" && "status" in value && "sessions" in value;

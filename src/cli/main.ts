@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type Command, CommandError, UsageError } from "./command.js";
 import { reasonOf } from "./connection.js";
+import { backfill } from "./backfill.js";
 import { brownoutCommand } from "./brownout.js";
 import { cleanupCommand } from "./cleanup.js";
 import { keygen } from "./keygen.js";
@@ -17,6 +18,7 @@ const commands: readonly Command[] = [
   statusCommand,
   modeCommand,
   brownoutCommand,
+  backfill,
   sessionsCommand,
   cleanupCommand,
 ];

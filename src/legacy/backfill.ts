@@ -160,13 +160,16 @@ function observeRefuser(env: LegacyEnvironment, readMode: () => Promise<Mode>) {
   return async () => {
     if (performance.now() - askedAt < modeIsFreshForMs) return;
     askedAt = performance.now();
-    if ((await readMode()) === "observe") throw new BridgeError("issuing-disabled");
+    if ((await readMode()) === "observe") {
+      const cause = new Error("This process is in mode observe: bring the flag to bridge first.");
+      throw new BridgeError("issuing-disabled", { cause });
+    }
     const fleet = await readFleet(db, aliveForInSeconds);
     const observing = fleet.find(({ mode }) => mode === "observe");
     if (observing === undefined) return;
     const { host, pid } = parseAbout(observing.about);
     const cause = new Error(
-      `process ${pid} on ${host} is in mode observe, or was until ${observing.seenAt.toISOString()}: bring all processes to bridge, wait ${aliveForInSeconds} seconds for those that have ended, and run the backfill again`,
+      `Process ${pid} on ${host} is in mode observe, or was until ${observing.seenAt.toISOString()}: bring all processes to bridge, and wait ${aliveForInSeconds} seconds for those that have ended.`,
     );
     throw new BridgeError("issuing-disabled", { cause });
   };

@@ -269,15 +269,20 @@ describe("It is refused", () => {
     const store = new ListedStore();
     const flow = await startFlow(koaSessionSystem("7"), { options: { store } });
     await flow.loginBefore("ada");
-    const observing = await flow.bridged({ mode: "observe" });
-    await expect(observing.bridge.backfill()).rejects.toMatchObject({ code: "issuing-disabled" });
+    const refused = await flow.bridged({ mode: "observe" });
+    await expect(refused.bridge.backfill()).rejects.toMatchObject({ code: "issuing-disabled" });
+    // Who was refused must not keep the next one from it.
+    await refused.bridge.close();
+    const fleet = await flow.database.pool.query(`select from "sessionBridgeProcess"`);
+    expect(fleet.rows).toEqual([]);
 
+    const observing = await flow.bridged({ mode: "observe" });
     const app = await flow.bridged();
     await observing.browser().get("/whoami");
     await observing.bridge.status();
     await expect(app.bridge.backfill()).rejects.toMatchObject({
       code: "issuing-disabled",
-      cause: { message: expect.stringContaining(`process ${process.pid} on `) as string },
+      cause: { message: expect.stringContaining(`Process ${process.pid} on `) as string },
     });
     expect(await flow.loggedIn()).toBe(0);
     const counted = await app.bridge.backfill({ isDryRun: true });
