@@ -139,6 +139,7 @@ function summaryOf(result: BackfillResult, isDryRun: boolean): string {
   const lines = Object.entries(result).flatMap(([name, counts]) => {
     if (typeof counts === "string") return [`${name}: ${whatToDo[counts]}.`];
     if (isDryRun) return [`${name}: ${sessions(counts.found)} not upgraded yet.`];
+    if (counts.found === 0) return [`${name}: no session is left to upgrade.`];
     const told = outcomes.filter(([each]) => each === "upgraded" || counts[each] > 0);
     const figures = told.map(([each]) => figure(counts[each]));
     const width = Math.max(...figures.map((text) => text.length));
@@ -173,7 +174,8 @@ function failuresOf(bridge: SessionBridge) {
 }
 
 function publicReasonOf(error: Error): string {
-  if (!(error instanceof BridgeError)) return error.name;
+  if (!(error instanceof BridgeError))
+    return `${error.name}: the bridge's event "error" tells more`;
   const { cause } = error;
   const code = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
   return `${error.message}${code}`;

@@ -77,8 +77,8 @@ function sessionsInStore(
       failuresInARow = 0;
       return exists(value) ? { value: copyOf(value) } : undefined;
     } catch (error) {
-      const isOutage = error instanceof BridgeError && (failuresInARow += 1) >= failuresOfAnOutage;
-      if (isOutage) throw error;
+      const isAway = error instanceof BridgeError && error.code === "legacy-store-unavailable";
+      if (isAway && (failuresInARow += 1) >= failuresOfAnOutage) throw error;
       return { error: error as Error };
     }
   }
@@ -117,4 +117,10 @@ async function* chunksOf(keys: AsyncIterable<string>): AsyncGenerator<string[]> 
 }
 
 // As it is stored. A store in memory may hand out the very object that the application changes.
-const copyOf = (value: unknown): unknown => JSON.parse(JSON.stringify(value)) as unknown;
+function copyOf(value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value));
+  } catch (cause) {
+    throw new BridgeError("data-not-storable", { cause });
+  }
+}

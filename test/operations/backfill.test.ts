@@ -104,6 +104,23 @@ describe.each(Object.entries(kinds))("%s", (_, { system, store }) => {
   });
 });
 
+test("Compas's table is listed in a database of its own", async () => {
+  const flow = await startFlow(koaSessionSystem("7"));
+  const theirs = await startFlow(compasSystem());
+  const pool = new pg.Pool({ connectionString: theirs.database.url, max: 2 });
+  const old = await theirs.loginBefore("ada");
+  const app = await flow.bridged({
+    ...theirs.application.bridged,
+    legacy: compasSystem().on(pool).source(),
+  });
+  expect(await app.bridge.backfill()).toMatchObject({ "compas:oldapp.sess": { upgraded: 1 } });
+  expect(await flow.loggedIn()).toBe(1);
+  const opened = await old.clone({ baseUrl: app.url }).get("/count");
+  expect(opened.body.session).toEqual({ userId: "ada", count: 1 });
+  expect(await theirs.application.rows()).toMatchObject([{ data: { count: 1 } }]);
+  await pool.end();
+});
+
 describe("connect-pg-simple", () => {
   test.each([
     ["in the bridge's own database", true],
@@ -167,18 +184,22 @@ describe("A store", () => {
     store.entries.set("over", { userId: "over", _expire: Date.now() - 1, _maxAge: 1 });
     store.entries.set("forever", { userId: "grace" });
     store.entries.set("unreadable", { userId: "nobody" });
+    store.entries.set("no JSON", { userId: 1n });
     store.onRead = (key) => {
       if (key === "unreadable") throw new Error("a broken record");
     };
     expect(counts(await app.bridge.backfill())).toEqual({
       ...none,
-      found: 5,
+      found: 6,
       upgraded: 2,
       gone: 1,
-      failed: 1,
+      failed: 2,
       notUpgradable: 1,
     });
-    expect(app.bridgeErrors).toMatchObject([{ code: "legacy-store-unavailable" }]);
+    expect(app.bridgeErrors).toMatchObject([
+      { code: "legacy-store-unavailable" },
+      { code: "data-not-storable" },
+    ]);
     expect(await flow.loggedIn()).toBe(2);
   });
 
