@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import pg from "pg";
-import { bearer, type RunningApp, tokensOf } from "../support/app.js";
+import type { BackfillCounts, BackfillResult, SessionBridge } from "../../src/index.js";
+import { bearer, type Handler, type RunningApp, tokensOf } from "../support/app.js";
 import { Browser } from "../support/client.js";
 import { compasSystem } from "../support/systems/compas.js";
 import { koaSessionSystem } from "../support/systems/koa-session.js";
@@ -16,9 +17,20 @@ describe("While requests race a backfill", () => {
   let app: RunningApp;
   let other: RunningApp;
   let pool: pg.Pool;
+  let holding: Promise<void>;
   beforeEach(async () => {
     flow = await startFlow(system);
-    app = await flow.bridged();
+    const { handlers = {} } = flow.application.bridged;
+    const held = (path: string): Handler => {
+      return async (ctx) => {
+        void ctx.session?.userId;
+        await holding;
+        await handlers[path]?.(ctx);
+      };
+    };
+    app = await flow.bridged({
+      handlers: { ...handlers, "/held/logout": held("/logout"), "/held/count": held("/count") },
+    });
     // As another process has it: with connections of its own.
     pool = new pg.Pool({ connectionString: flow.database.url, max: 4 });
     other = await flow.bridged({ pool });
@@ -44,14 +56,31 @@ describe("While requests race a backfill", () => {
       return browser;
     });
   }
-  const fast = { ratePerSecond: 1000, concurrency: 4 };
+
+  /** In small steps; held requests, which have read their session before, go on in the midst of it. */
+  function backfillSlowly(bridge: SessionBridge) {
+    let goOn = (): void => undefined;
+    holding = new Promise((resolve) => (goOn = resolve));
+    const onProgress = (soFar: BackfillResult) => {
+      const counts = soFar[sourceName] as BackfillCounts;
+      if (counts.upgraded + counts.already + counts.gone >= sessions * 0.7) goOn();
+    };
+    const options = { ratePerSecond: 200, concurrency: 4, onProgress };
+    return bridge.backfill(options).finally(() => {
+      goOn();
+    });
+  }
   const sourceName = "compas:oldapp.sess";
 
   test("no logout leaves anything alive, again and again", async () => {
     for (let round = 0; round < 5; round += 1) {
       const browsers = await seed();
-      const backfill = other.bridge.backfill(fast);
-      const answers = await Promise.all(browsers.map((browser) => browser.clone().get("/logout")));
+      const backfill = backfillSlowly(other.bridge);
+      const answers = await Promise.all(
+        browsers.map((browser, index) =>
+          browser.clone().get(index % 2 === 0 ? "/logout" : "/held/logout"),
+        ),
+      );
       const { [sourceName]: counts } = await backfill;
       expect(counts).toMatchObject({ failed: 0 });
       expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
@@ -65,11 +94,12 @@ describe("While requests race a backfill", () => {
   test("no change is lost, and each session is upgraded once by somebody", async () => {
     for (let round = 0; round < 3; round += 1) {
       const browsers = await seed();
-      const backfills = [app, other, other].map(({ bridge }) => bridge.backfill(fast));
+      const backfills = [app, other].map(({ bridge }) => bridge.backfill());
+      backfills.push(backfillSlowly(other.bridge));
       const answers = await Promise.all(
         browsers.map(async (browser, index) => {
           await browser.clone().get(`/set?first=${index}`);
-          await browser.clone({ baseUrl: other.url }).get("/count");
+          await browser.clone().get(index % 2 === 0 ? "/count" : "/held/count");
           return browser.get("/whoami");
         }),
       );
