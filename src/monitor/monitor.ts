@@ -68,6 +68,8 @@ export function createMonitor(
       if (outcome === "hit") events.emit("legacy-hit", hit);
     },
     async status() {
+      // A process that has served no request does not know the flag yet, and would report the default.
+      await flag.seen();
       await reporter.flush();
       const ownMode = flag.from === "database" ? undefined : flag.current;
       return readMigrationStatus(db, about().sources, ownMode);
