@@ -23,6 +23,7 @@ import { createModeFlag, type Mode } from "./mode.js";
 import { createFleetFlag } from "./mode-poll.js";
 import { aboutBridge } from "./monitor/about-bridge.js";
 import { createMonitor } from "./monitor/monitor.js";
+import { createDashboard, type DashboardOptions } from "./monitor/dashboard/server.js";
 import type { MigrationStatus } from "./monitor/migration-status.js";
 import { timeBeside } from "./monitor/time-beside.js";
 import { createDatabase } from "./store/database.js";
@@ -79,6 +80,13 @@ interface BridgeSurface extends Pick<
    *   mode `observe`, or the code of the store that is away
    */
   readonly backfill: Backfill;
+  /**
+   * A middleware that serves a page with the status, and a form that sets the mode of the fleet. It decides by
+   * `authorize` who may; put it after the bridge when that needs `ctx.session`.
+   *
+   * @throws TypeError that lists every invalid option
+   */
+  dashboard(options: DashboardOptions): Middleware;
 }
 
 /** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
@@ -189,6 +197,11 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       brownoutShare: shareAt(flag.brownout, db.now()),
     }),
     backfill,
+    dashboard: (options) => {
+      const { from: modeFrom } = flag;
+      const status = () => surface.status();
+      return createDashboard(options, { db, keys: tokens.keys, modeFrom, status, tell });
+    },
     close: async () => {
       flag.close();
       await monitor.close();

@@ -28,6 +28,7 @@ export {
   openFeatureMode,
   type OpenFeatureModeOptions,
 } from "./openfeature.js";
+export type { DashboardOptions } from "./monitor/dashboard/server.js";
 export type { MigrationStatus, Verdict } from "./monitor/migration-status.js";
 export type { SharedOptions, Transport } from "./common-options.js";
 export type { TokenMaxAges, TokenOptions } from "./tokens/options.js";
