@@ -6,7 +6,7 @@ import { listen, type RunningApp } from "../support/app.js";
 import { startChromium } from "../support/chromium.js";
 import { startDashboardApp, twoSources } from "../support/dashboard-app.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
-import { monthSources, seedMonth } from "../support/month.js";
+import { monthSources, seedMonth } from "../support/dashboard-month.js";
 import { Koa } from "../support/versions.js";
 
 const days = 24 * 60 * 60 * 1000;
