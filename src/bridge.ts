@@ -12,6 +12,7 @@ import {
 } from "./events.js";
 import { isBrownedOut } from "./legacy/browned-out.js";
 import { type Backfill, createBackfill } from "./legacy/backfill.js";
+import { type BridgeSettings, createInspector, type InspectedCookie } from "./inspect.js";
 import { installSources } from "./legacy/install.js";
 import { createLegacyPath, type InstalledSource } from "./legacy/legacy-path.js";
 import { LegacyRequest } from "./legacy/legacy-request.js";
@@ -87,6 +88,15 @@ interface BridgeSurface extends Pick<
    * @throws TypeError that lists every invalid option
    */
   dashboard(options: DashboardOptions): Middleware;
+  /**
+   * Whether the cookies of a `Cookie` header would be accepted, one answer for each old system, and if not,
+   * why. Changes and counts nothing; what it gives holds no cookie's value.
+   *
+   * @throws BridgeError `store-unavailable`, `schema-missing` or `legacy-store-unavailable`
+   */
+  inspectCookie(header: string): Promise<InspectedCookie[]>;
+  /** How the application is set up, for `koa-session-bridge doctor`. */
+  inspectSettings(): BridgeSettings;
 }
 
 /** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
@@ -142,6 +152,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     if (outcome === "reused") await writeThrough.end(link);
   });
   const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
+  const inspector = createInspector(app as Koa, shared.pool, sources, paths.legacy);
   const about = () => aboutBridge(app as Koa, parsed, { modeFrom: flag.from, tablesBeside });
   const monitor = createMonitor(db, events, { labels: parsed.labels, flag, about });
   // A backfill may count where no request is served.
@@ -202,6 +213,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       const status = () => surface.status();
       return createDashboard(options, { db, keys: tokens.keys, modeFrom, status, tell });
     },
+    inspectCookie: async (header) => inspector.cookie(header),
+    inspectSettings: () => inspector.settings(),
     close: async () => {
       flag.close();
       await monitor.close();

@@ -5,6 +5,7 @@ import { reasonOf } from "./connection.js";
 import { backfill } from "./backfill.js";
 import { brownoutCommand } from "./brownout.js";
 import { cleanupCommand } from "./cleanup.js";
+import { doctorCommand } from "./doctor.js";
 import { keygen } from "./keygen.js";
 import { migrateCommand } from "./migrate.js";
 import { modeCommand } from "./mode.js";
@@ -18,6 +19,7 @@ const commands: readonly Command[] = [
   statusCommand,
   modeCommand,
   brownoutCommand,
+  doctorCommand,
   backfill,
   sessionsCommand,
   cleanupCommand,

@@ -156,6 +156,13 @@ export class LegacyView {
     return expiresAt === null || expiresAt.getTime() > Date.now();
   }
 
+  /** When the cookie session ends, as far as what has been read tells. */
+  get endsAt(): Date | null {
+    const old = this.#oldRow?.value;
+    const bookkeeping = this.link?.bookkeeping ?? (exists(old) ? this.split(old).bookkeeping : {});
+    return this.#legacyKey.expiresAt ?? this.source.expiresAt(bookkeeping);
+  }
+
   /** The handler replaces the session without having read it. */
   assume(): void {
     this.accepted = true;

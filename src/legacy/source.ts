@@ -77,6 +77,8 @@ export interface LegacySource {
   extendTokenPath?(ctx: Context, session: SessionHandle): void;
   /** How long a new cookie is good for; left out: until the browser is closed, or not known. */
   readonly cookieMaxAgeInSeconds?: number | undefined;
+  /** The cookie is for HTTPS only, where the source tells. */
+  readonly isSecure?: boolean;
   /** A lifetime that the application gave this one session, in seconds. */
   ownMaxAgeInSeconds(bookkeeping: Bookkeeping): number | null;
 }

@@ -45,6 +45,7 @@ export function commonSource(options: KoaSessionOptions) {
   return {
     name: `koa-session:${options.key}`,
     cookieNames: [options.key, `${options.key}.sig`],
+    ...(options.secure === true && { isSecure: true }),
 
     isPresented: (ctx: Context) =>
       options.externalKey
