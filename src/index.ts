@@ -10,6 +10,7 @@ export type {
   TokenRefusal,
 } from "./events.js";
 export type { BackfillCounts, BackfillOptions, BackfillResult } from "./legacy/backfill.js";
+export type { BridgeSettings, InspectedCookie } from "./inspect.js";
 export { compasSession } from "./legacy/sources/compas-session.js";
 export { type CompasLegacyStore, compasLegacyStore } from "./legacy/sources/compas-store.js";
 export { type CookieSessionOptions, cookieSession } from "./legacy/sources/cookie-session.js";

@@ -26,7 +26,7 @@ export const problem = (check: string, text: string, advice: string): Finding =>
   advice,
 });
 
-const checkWidth = 12;
+const checkWidth = 14;
 
 export function renderFindings(findings: readonly Finding[], { style, width }: Page): string[] {
   const marks = {

@@ -2,30 +2,39 @@ import type { DayStatus, MigrationStatus, SourceStatus } from "../monitor/migrat
 import type { Page } from "./style.js";
 import { columns, number, oneLine, percent } from "./text.js";
 
-/** What was counted in 30 days, and the sessions as they stand. */
-export function renderCounts(status: MigrationStatus, page: Page): string[] {
-  const sections: [title: string, lines: string[]][] = [
-    [
-      `Requests with a session, by day   ${page.style.yellow("█")} by cookie alone  ${page.style.cyan("░")} by token`,
-      renderDays(status, page),
-    ],
-    ["Sessions, by source", renderSources(status, page)],
-    ["In 30 days", renderTotals(status)],
-    ["Legacy cookies presented, by what became of them", renderOutcomes(status)],
-    ["Who came by cookie alone in the last 7 days", renderStragglers(status, page)],
+const fewestDays = 7;
+
+/**
+ * What was counted in 30 days, and the sessions as they stand.
+ *
+ * @param taken the lines above
+ */
+export function renderCounts(status: MigrationStatus, page: Page, taken: number): string[] {
+  const { style, height } = page;
+  const below = [
+    ...section("Sessions, by source", renderSources(status, page), page),
+    ...section("Who came by cookie alone in the last 7 days", renderStragglers(status, page), page),
+    ...section("In 30 days", renderTotals(status), page),
+    ...section("Legacy cookies presented, by what became of them", renderOutcomes(status), page),
   ];
-  return sections.flatMap(([title, lines]) =>
-    lines.length === 0 ? [] : ["", page.style.bold(title), ...lines.map((line) => `  ${line}`)],
-  );
+  // An empty line, the title, the heading, and a line that the screen keeps for itself.
+  const room = height === undefined ? Infinity : height - taken - below.length - 4;
+  const days = renderDays(status, page, Math.max(room, fewestDays));
+  const key = `${style.yellow("█")} by cookie alone  ${style.cyan("░")} by token`;
+  return [...section(`Requests with a session, by day   ${key}`, days, page), ...below];
 }
+
+const section = (title: string, lines: readonly string[], { style }: Page) =>
+  lines.length === 0 ? [] : ["", style.bold(title), ...lines.map((line) => `  ${line}`)];
 
 function renderDays(
   { days, sources, brownouts }: MigrationStatus,
   { style, width }: Page,
+  most: number,
 ): string[] {
   const first = days.findIndex(({ legacy, bearer, dropped }) => legacy + bearer + dropped > 0);
   if (first < 0) return [style.dim("no request has been counted")];
-  const shown = days.slice(first);
+  const shown = days.slice(first).slice(-most);
   const names = sources
     .map(({ name }) => name)
     .filter((name) => days.some(({ hits }) => hits[name]));
@@ -50,8 +59,8 @@ function renderDays(
   const lines = columns([title.map((cell) => style.dim(cell)), ...rows]);
   const taken =
     Math.max(...columns([title.map((cell) => cell), ...rows]).map(({ length }) => length)) + 4;
-  const most = Math.max(...shown.map(({ legacy, bearer }) => legacy + bearer));
-  const bars = shown.map((day) => bar(day, most, Math.max(8, Math.min(50, width - taken - 1))));
+  const highest = Math.max(...shown.map(({ legacy, bearer }) => legacy + bearer));
+  const bars = shown.map((day) => bar(day, highest, Math.max(8, Math.min(50, width - taken - 1))));
   const [head = "", ...rest] = lines;
   return [
     head,
@@ -64,9 +73,9 @@ function renderDays(
 }
 
 // Whatever there was is seen, however little.
-function bar({ legacy, bearer }: DayStatus, most: number, width: number) {
+function bar({ legacy, bearer }: DayStatus, highest: number, width: number) {
   const scale = (count: number) =>
-    count === 0 ? 0 : Math.max(1, Math.round((count / most) * width));
+    count === 0 ? 0 : Math.max(1, Math.round((count / highest) * width));
   return { legacy: scale(legacy), bearer: scale(bearer) };
 }
 
@@ -163,12 +172,17 @@ function renderOutcomes({ legacyCookies, brownouts }: MigrationStatus): string[]
     ([name, outcomes]) => names.some((each) => outcomes[each] > 0) || (brownouts[name] ?? 0) > 0,
   );
   if (counted.length === 0) return [];
+  // What never came takes no place.
+  const shown = names.filter(
+    (each) => each === "hit" || counted.some(([, outcomes]) => outcomes[each] > 0),
+  );
+  const hasBrownouts = counted.some(([name]) => (brownouts[name] ?? 0) > 0);
   const rows = counted.map(([name, outcomes]) => [
     name,
-    ...names.map((each) => number(outcomes[each])),
-    number(brownouts[name] ?? 0),
+    ...shown.map((each) => number(outcomes[each])),
+    ...(hasBrownouts ? [number(brownouts[name] ?? 0)] : []),
   ]);
-  return columns([["", ...names, "by brownouts"], ...rows]);
+  return columns([["", ...shown, ...(hasBrownouts ? ["by brownouts"] : [])], ...rows]);
 }
 
 function renderStragglers({ stragglers, sources }: MigrationStatus, { style }: Page): string[] {

@@ -10,7 +10,7 @@ const indent = " ".repeat(12);
 /** The status as text, a line each; the most pressing first. */
 export function renderStatus(status: MigrationStatus, page: Page): string[] {
   const { style } = page;
-  return [
+  const head = [
     `${style.bold("koa-session-bridge")} ${style.dim(time(status.at))}`,
     "",
     ...renderVerdict(status, page),
@@ -18,8 +18,8 @@ export function renderStatus(status: MigrationStatus, page: Page): string[] {
     ...renderMode(status, page),
     ...renderBrownout(status, page),
     ...renderProcesses(status, page),
-    ...renderCounts(status, page),
   ];
+  return [...head, ...renderCounts(status, page, head.length)];
 }
 
 /** A titled line, broken where the window ends. */

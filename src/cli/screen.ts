@@ -1,3 +1,5 @@
+import { cut } from "./text.js";
+
 /** A part of the terminal that is drawn over and over. */
 export interface Screen {
   draw(lines: readonly string[]): void;
@@ -29,7 +31,9 @@ export function createScreen(stream: NodeJS.WriteStream): Screen {
     const isCut = drawn.length > rows;
     const shown = isCut ? drawn.slice(0, rows - 1) : drawn;
     const rest = isCut ? [`… ${drawn.length - shown.length} more lines in a taller window`] : [];
-    const text = [...shown, ...rest].map((line) => `${line}${clearLine}\n`).join("");
+    const text = [...shown, ...rest]
+      .map((line) => `${cut(line, stream.columns)}${clearLine}\n`)
+      .join("");
     stream.write(`${home}${text}${clearBelow}`);
   };
   return {

@@ -78,10 +78,11 @@ async function show(
   return check && status.verdict.answer === "not yet" ? notYet : 0;
 }
 
-const linesOf = (status: MigrationStatus) =>
+const linesOf = (status: MigrationStatus, height?: number) =>
   renderStatus(status, {
     style: createStyle(process.stdout),
     width: Math.min(process.stdout.columns ?? 110, 140),
+    ...(height !== undefined && { height }),
   });
 
 async function watch(read: () => Promise<MigrationStatus>, seconds: number): Promise<number> {
@@ -93,10 +94,14 @@ async function watch(read: () => Promise<MigrationStatus>, seconds: number): Pro
       while (!signal.aborted) {
         try {
           last = await read();
-          screen.draw(linesOf(last));
+          screen.draw(linesOf(last, process.stdout.rows));
         } catch (error) {
           const failed = style.red(`${new Date().toISOString().slice(11, 19)} ${reasonOf(error)}`);
-          screen.draw([failed, "", ...(last === undefined ? [] : linesOf(last))]);
+          screen.draw([
+            failed,
+            "",
+            ...(last === undefined ? [] : linesOf(last, process.stdout.rows - 2)),
+          ]);
         }
         await pause(seconds * 1000, undefined, { signal }).catch(() => undefined);
       }

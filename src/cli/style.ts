@@ -17,6 +17,8 @@ export interface Page {
   readonly style: Style;
   /** Characters in a line. */
   readonly width: number;
+  /** Lines that fit, where it matters: fewer days are shown then. */
+  readonly height?: number;
 }
 
 /**

@@ -43,6 +43,23 @@ export function wrap(text: string, width: number, first = "", others = first): s
   return [...lines, line];
 }
 
+/** The start of a line that fits a width; its colours are kept in order. */
+export function cut(line: string, width: number): string {
+  if (widthOf(line) <= width) return line;
+  let room = width - 1;
+  let isCut = false;
+  return line.replace(/(\u001b\[[\d;]*m)|[^\u001b]/gu, (character, colour: string | undefined) => {
+    if (colour !== undefined) return colour;
+    if (room > 0) {
+      room -= 1;
+      return character;
+    }
+    const first = !isCut;
+    isCut = true;
+    return first ? "…" : "";
+  });
+}
+
 export const number = (count: number) => count.toLocaleString("en-US");
 
 /** A count with its noun. */

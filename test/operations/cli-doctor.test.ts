@@ -75,7 +75,7 @@ describe("the database", () => {
       expect(of(check), check).toHaveLength(1);
     const text = await cli(["doctor"], { DATABASE_URL: database.url });
     expect(text.stdout).toMatch(
-      /^ok {7}database {4}PostgreSQL \d+.*\n[^]*\n0 problems, 0 warnings\n$/,
+      /^ok {7}database {6}PostgreSQL \d+.*\n[^]*\n0 problems, 0 warnings\n$/,
     );
   });
 

@@ -5,7 +5,7 @@ import { UsageError } from "../../src/cli/command.js";
 import { describeBrownout } from "../../src/cli/describe-brownout.js";
 import { readOperator } from "../../src/cli/operator.js";
 import { createStyle } from "../../src/cli/style.js";
-import { columns, percent, span, wrap } from "../../src/cli/text.js";
+import { columns, cut, percent, span, wrap } from "../../src/cli/text.js";
 
 const now = new Date("2026-11-21T12:00:00Z");
 const none: Parameters<typeof readBrownout>[0] = {
@@ -108,6 +108,13 @@ test("columns align by what is seen, numbers to the right with their heading", (
     ["long", "7", ""],
   ]);
   expect(lines).toEqual(["name  count  text", `${red("a")}     1,000  x`, "long      7"]);
+});
+
+test("a line is cut by what is seen, and ends its colours", () => {
+  const { red } = createStyle({}, { FORCE_COLOR: "1" });
+  expect(cut("abcdef", 6)).toBe("abcdef");
+  expect(cut("abcdef", 4)).toBe("abc…");
+  expect(cut(`ab${red("cdef")}g`, 4)).toBe(`ab${red("c…")}`);
 });
 
 test("text wraps at spaces", () => {

@@ -5,7 +5,16 @@ import { createSessionStore, type SigningKey } from "../../src/tokens/index.js";
 import { cli, cliFile } from "../support/cli.js";
 import { databaseUrl, withAdmin } from "../support/template-database.js";
 
-const commands = ["keygen", "migrate", "status", "mode", "brownout", "sessions", "cleanup", "doctor"];
+const commands = [
+  "keygen",
+  "migrate",
+  "status",
+  "mode",
+  "brownout",
+  "sessions",
+  "cleanup",
+  "doctor",
+];
 
 describe("help and wrong usage", () => {
   test("--help, -h and help print the commands, exit code 0", async () => {

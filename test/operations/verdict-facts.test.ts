@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { readMigrationStatus } from "../../src/monitor/status.js";
+import { createDatabase, type Database } from "../../src/store/database.js";
+import { type TestDatabase, testDatabase } from "../support/database.js";
+import { seedProcess } from "../support/month.js";
+
+const dayMs = 24 * 60 * 60 * 1000;
+const now = new Date("2026-11-21T12:00:00Z");
+let database: TestDatabase;
+let db: Database;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  db = createDatabase({
+    pool: database.pool,
+    preparedStatements: false,
+    clock: () => now,
+    generateId: () => crypto.randomUUID(),
+  });
+});
+afterAll(() => database.drop());
+beforeEach(() => database.pool.query(`truncate "sessionBridgeHit", "sessionBridgeProcess"`));
+
+const source = { name: "a", hasOldStore: true, cookieMaxAgeInSeconds: 90 * 86_400, table: null };
+
+async function requests(mode: string, daysAgo: number) {
+  const day = new Date(now.getTime() - daysAgo * dayMs).toISOString().slice(0, 10);
+  await database.pool.query(
+    `insert into "sessionBridgeHit" values ($1, 'requests', $2, 'legacy', '{}', 5)`,
+    [day, mode],
+  );
+}
+
+test("cookies that live longer than the counts that are shown still count", async () => {
+  await seedProcess(database.pool, { mode: "drain", about: { sources: [source] } }, now);
+  await requests("bridge", 60);
+  await requests("drain", 1);
+  const { verdict } = await readMigrationStatus(db);
+  expect(verdict.answer).toBe("not yet");
+  // Given until the end of that day, good for 90 more.
+  expect(verdict.estimatedAt).toEqual(new Date("2026-12-22T00:00:00Z"));
+});
+
+test("drained from the first day on, cookies are from before it", async () => {
+  await seedProcess(database.pool, { mode: "drain", about: { sources: [source] } }, now);
+  await requests("drain", 50);
+  await requests("drain", 1);
+  const { verdict } = await readMigrationStatus(db);
+  expect(verdict.reasons[0]).toContain("cookies given until 2026-10-02 may come until 2027-01-01");
+});
+
+test("an old table that cannot be read is one that cannot be counted", async () => {
+  const table = {
+    name: '"gone"',
+    key: '"id"',
+    keyType: "uuid",
+    value: '"data"',
+    expires: '"expires"',
+  };
+  const about = { sources: [{ ...source, table }] };
+  await seedProcess(database.pool, { mode: "drain", about }, now);
+  await requests("bridge", 1);
+  const { sources, verdict } = await readMigrationStatus(db);
+  expect(sources).toMatchObject([{ name: "a", notUpgraded: null }]);
+  expect(verdict.answer).toBe("not yet");
+});
+
+test("a process that has closed is none of the fleet, and is still known for its sources", async () => {
+  await seedProcess(
+    database.pool,
+    { mode: "drain", about: { hasEnded: true, sources: [source] } },
+    now,
+  );
+  await requests("bridge", 1);
+  const { processes, sources } = await readMigrationStatus(db);
+  expect(processes).toEqual([]);
+  expect(sources).toMatchObject([{ name: "a" }]);
+});
