@@ -1,106 +1,32 @@
 import type Koa from "koa";
 import type { Context, DefaultState, Middleware, Next } from "koa";
 import { answering } from "./answer.js";
-import { shareAt } from "./brownout.js";
 import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.js";
+import { createParts } from "./bridge-parts.js";
+import { shareAt } from "./brownout.js";
 import { type Credential, presentedSources, readCredential } from "./credential.js";
-import {
-  type BridgeEvents,
-  Events,
-  type LegacyOutcome,
-  type PresentedCredential,
-} from "./events.js";
+import type { LegacyOutcome, PresentedCredential } from "./events.js";
 import { isBrownedOut } from "./legacy/browned-out.js";
-import { type Backfill, createBackfill } from "./legacy/backfill.js";
-import { type BridgeSettings, createInspector, type InspectedCookie } from "./inspect.js";
-import { installSources } from "./legacy/install.js";
-import { createLegacyPath, type InstalledSource } from "./legacy/legacy-path.js";
+import type { InstalledSource } from "./legacy/legacy-path.js";
 import { LegacyRequest } from "./legacy/legacy-request.js";
-import type { LegacyEnvironment } from "./legacy/environment.js";
-import { createOffers } from "./legacy/offer.js";
 import type { LegacySource } from "./legacy/source.js";
-import { createWriteThrough } from "./legacy/write-through.js";
-import { createModeFlag, type Mode } from "./mode.js";
-import { createFleetFlag } from "./mode-poll.js";
-import { aboutBridge } from "./monitor/about-bridge.js";
-import { createMonitor } from "./monitor/monitor.js";
-import { createDashboard, type DashboardOptions } from "./monitor/dashboard/server.js";
-import type { MigrationStatus } from "./monitor/migration-status.js";
+import type { Mode } from "./mode.js";
+import { createDashboard } from "./monitor/dashboard/server.js";
 import { timeBeside } from "./monitor/time-beside.js";
-import { createDatabase } from "./store/database.js";
-import { adoptSession, endedOriginReader, linkReader } from "./store/links.js";
-import { linkAndRowReader, type OldTable } from "./store/old-table.js";
+import type { BridgeSurface, KoaApplication, SessionBridge } from "./session-bridge.js";
+import { adoptSession } from "./store/links.js";
 import type { SessionRow } from "./store/read-sessions.js";
 import { createEndpoints, type Endpoints } from "./tokens/endpoints.js";
 import type { TokenPair } from "./tokens/jwt.js";
-import { refresher, sessionStoreOver } from "./tokens/session-store.js";
-import { createTokenPath, noCredential } from "./tokens/token-path.js";
+import { noCredential } from "./tokens/token-path.js";
 import {
   guardPool,
   logout,
   missingMiddleware,
   refusalTeller,
   type SessionContext,
-  type SessionMiddleware,
 } from "./tokens/token-session.js";
-import { createTokenStore } from "./tokens/token-store.js";
 import { forbidCaching } from "./transport.js";
-
-/** A Koa application, whatever its state and context are typed as. */
-export interface KoaApplication {
-  use(...middleware: never[]): unknown;
-  readonly context: object;
-}
-
-interface BridgeSurface extends Pick<
-  SessionMiddleware,
-  "routes" | "issueTokens" | "sessions" | "close"
-> {
-  on<Name extends keyof BridgeEvents>(
-    name: Name,
-    listener: (...args: BridgeEvents[Name]) => void,
-  ): void;
-  /**
-   * How the migration of the whole fleet goes: what the command line and the page show.
-   *
-   * @throws BridgeError `store-unavailable` or `schema-missing`
-   */
-  status(): Promise<MigrationStatus>;
-  /** Names of the old session systems. */
-  readonly sources: readonly string[];
-  /**
-   * The mode of this process, as the latest request or the flag in PostgreSQL has it, and the share of
-   * legacy cookies that a brownout refuses now, 0 to 1.
-   */
-  flag(): Promise<{ mode: Mode; brownoutShare: number }>;
-  /**
-   * Upgrades every live session of the old stores that can list theirs, as its next request would: exactly
-   * once each, beside live requests and other backfills. Resolves early when aborted; may be run again.
-   *
-   * @throws TypeError that lists every invalid option; BridgeError `issuing-disabled` while a process is in
-   *   mode `observe`, or the code of the store that is away
-   */
-  readonly backfill: Backfill;
-  /**
-   * A middleware that serves a page with the status, and a form that sets the mode of the fleet. It decides by
-   * `authorize` who may; put it after the bridge when that needs `ctx.session`.
-   *
-   * @throws TypeError that lists every invalid option
-   */
-  dashboard(options: DashboardOptions): Middleware;
-  /**
-   * Whether the cookies of a `Cookie` header would be accepted, one answer for each old system, and if not,
-   * why. Changes and counts nothing; what it gives holds no cookie's value.
-   *
-   * @throws BridgeError `store-unavailable`, `schema-missing` or `legacy-store-unavailable`
-   */
-  inspectCookie(header: string): Promise<InspectedCookie[]>;
-  /** How the application is set up, for `koa-session-bridge doctor`. */
-  inspectSettings(): BridgeSettings;
-}
-
-/** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */
-export type SessionBridge = Middleware<DefaultState, SessionContext> & BridgeSurface;
 
 /**
  * Accepts legacy cookies and bearer tokens side by side and turns cookie sessions into token sessions.
@@ -114,51 +40,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   }
   const parsed = readBridgeOptions(options);
   const { shared, tokens } = parsed;
-  const events = new Events<BridgeEvents>();
-  const db = createDatabase(shared);
-  const store = createTokenStore(db, tokens, { withLinks: true });
-  const tablesBeside = new Map(
-    parsed.sources.flatMap(({ name, oldStore }): [string, OldTable][] => {
-      const { pool = shared.pool, ...table } = oldStore?.table ?? {};
-      return "name" in table && pool === shared.pool ? [[name, table]] : [];
-    }),
-  );
-  const environment: LegacyEnvironment = {
-    ...parsed,
-    store,
-    events,
-    keys: tokens.keys,
-    readLink: linkReader(db),
-    readLinkAndRow: new Map(
-      [...tablesBeside].map(([name, table]) => [name, linkAndRowReader(db, table)]),
-    ),
-    hasEndedOrigin: endedOriginReader(db),
-  };
-  const sources = installSources(app as Koa, parsed.sources);
-  const tell = (error: Error) => {
-    events.emit("error", error);
-  };
-  const fleet = createFleetFlag(db, parsed.directPool, tell);
-  const flag = createModeFlag(parsed.mode, fleet, tell, shared.clock);
-  const writeThrough = createWriteThrough(environment, sources, () => flag.current === "tokens");
-  const paths = {
-    tokens: createTokenPath(store, { shared, tokens }, events, writeThrough.ofRequests),
-    legacy: createLegacyPath(environment),
-  };
-  const offers = createOffers(shared.transport, parsed.offer, events);
-  const refreshTokens = refresher(store, events, async ({ sessionId, outcome, link, adopted }) => {
-    if (link === null) return;
-    if (adopted) events.emit("adopted", { source: link.source, sessionId });
-    if (outcome === "reused") await writeThrough.end(link);
-  });
-  const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
-  const inspector = createInspector(app as Koa, shared.pool, sources, paths.legacy);
-  const about = () => aboutBridge(app as Koa, parsed, { modeFrom: flag.from, tablesBeside });
-  const monitor = createMonitor(db, events, { labels: parsed.labels, flag, about });
-  // A backfill may count where no request is served.
-  events.on("upgraded", () => {
-    monitor.start();
-  });
+  const parts = createParts(parsed, app as Koa);
+  const { events, db, sources, flag, paths, offers, monitor, tell, refreshTokens } = parts;
   const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
@@ -178,25 +61,20 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
         });
       }
       const presented = presentedSources(ctx, sources);
-      const isBrownout = mode !== "tokens" && isBrownedOut(ctx, presented, flag.brownout, db.now());
-      const servedAs = isBrownout ? "tokens" : mode;
-      const credential = await readCredential(ctx, servedAs, presented, paths);
+      const isOut = mode !== "tokens" && isBrownedOut(ctx, presented, flag.brownout, db.now());
+      const credential = await readCredential(ctx, isOut ? "tokens" : mode, presented, paths);
       resolved.add(ctx);
       try {
-        await serve(ctx, next, servedAs, presented, credential, isBrownout);
+        if (isOut && credential.kind === "none") await serveBrownedOut(ctx, next, mode, presented);
+        else await serve(ctx, next, mode, presented, credential);
       } finally {
         told(mode, credential.kind);
       }
     });
   };
 
-  const backfill = createBackfill(environment, sources, tablesBeside, async () => {
-    await fleet.follow();
-    return flag.current;
-  });
-
   const surface: BridgeSurface = {
-    sessions,
+    sessions: parts.sessions,
     on: (name, listener) => {
       events.on(name, listener);
     },
@@ -207,14 +85,14 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       mode: await flag.seen(),
       brownoutShare: shareAt(flag.brownout, db.now()),
     }),
-    backfill,
+    backfill: parts.backfill,
     dashboard: (options) => {
       const { from: modeFrom } = flag;
       const status = () => surface.status();
       return createDashboard(options, { db, keys: tokens.keys, modeFrom, status, tell });
     },
-    inspectCookie: async (header) => inspector.cookie(header),
-    inspectSettings: () => inspector.settings(),
+    inspectCookie: async (header) => parts.inspector.cookie(header),
+    inspectSettings: () => parts.inspector.settings(),
     close: async () => {
       flag.close();
       await monitor.close();
@@ -243,7 +121,6 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     mode: Mode,
     presented: readonly InstalledSource[],
     credential: Credential,
-    isBrownout: boolean,
   ): Promise<void> {
     switch (credential.kind) {
       case "bearer":
@@ -256,8 +133,25 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       case "legacy":
         return serveLegacy(ctx, next, mode, presented, credential);
       case "none":
-        if (mode === "tokens") drop(ctx, presented, isBrownout);
+        if (mode === "tokens") drop(ctx, presented);
         return serveNew(ctx, next, mode);
+    }
+  }
+
+  // As in mode `tokens`, but it only rehearses: the cookie has to work again afterwards. Unless its owner
+  // has left, who could not tell why.
+  async function serveBrownedOut(
+    ctx: Context,
+    next: Next,
+    mode: Mode,
+    presented: readonly InstalledSource[],
+  ): Promise<void> {
+    for (const source of presented) count(ctx, source, "dropped", true);
+    try {
+      await serveNew(ctx, next, "tokens");
+    } finally {
+      const isLoggedOut = (ctx as Context & SessionContext).session === null;
+      if (isLoggedOut) await paths.legacy.endPresented(ctx, mode, presented);
     }
   }
 
@@ -266,7 +160,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     if (mode === "tokens" || mode === "drain" || first === undefined) {
       return paths.tokens.run(ctx, next, noCredential);
     }
-    const request = new LegacyRequest(environment, ctx, mode, first);
+    const request = new LegacyRequest(parts.environment, ctx, mode, first);
     await paths.legacy.run(request, first, next);
     await offers.make(request);
   }
@@ -289,16 +183,16 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       const outcome = paths.legacy.outcomeOf(credential);
       count(ctx, source, outcome);
       if (outcome === "hit" && !ctx.headerSent) markDeprecated(ctx);
-      if (request.isLoggedOut) await paths.legacy.endOthers(request, presented);
+      const others = presented.filter((other) => other !== source);
+      if (request.isLoggedOut) await paths.legacy.endPresented(ctx, mode, others);
     }
     await offers.make(request);
   }
 
-  // A brownout only rehearses: the cookie has to work again after it.
-  function drop(ctx: Context, presented: readonly LegacySource[], isBrownout: boolean): void {
+  function drop(ctx: Context, presented: readonly LegacySource[]): void {
     for (const source of presented) {
-      if (!isBrownout) source.clear(ctx);
-      count(ctx, source, "dropped", isBrownout);
+      source.clear(ctx);
+      count(ctx, source, "dropped");
     }
   }
 

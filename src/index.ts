@@ -1,4 +1,5 @@
-export { type KoaApplication, type SessionBridge, sessionBridge } from "./bridge.js";
+export { sessionBridge } from "./bridge.js";
+export type { KoaApplication, SessionBridge } from "./session-bridge.js";
 export type { Deprecation, SessionBridgeOptions } from "./bridge-options.js";
 export { BridgeError, type BridgeErrorCode } from "./errors.js";
 export type { Brownout } from "./brownout.js";

@@ -1,4 +1,4 @@
-import type { SessionBridge } from "../bridge.js";
+import type { SessionBridge } from "../session-bridge.js";
 import { BridgeError } from "../errors.js";
 import type { BackfillCounts, BackfillResult } from "../legacy/backfill.js";
 import { CommandError, defineCommand, positive, printJson, UsageError } from "./command.js";

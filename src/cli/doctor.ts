@@ -1,5 +1,5 @@
 import { text as textOf } from "node:stream/consumers";
-import type { SessionBridge } from "../bridge.js";
+import type { SessionBridge } from "../session-bridge.js";
 import type { ProcessStatus } from "../monitor/migration-status.js";
 import { readLiveProcesses, readNewestProcess } from "../monitor/status.js";
 import type { Database } from "../store/database.js";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { SessionBridge } from "../bridge.js";
+import type { SessionBridge } from "../session-bridge.js";
 import { CommandError, UsageError } from "./command.js";
 import { reasonOf } from "./connection.js";
 

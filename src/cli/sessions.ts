@@ -1,4 +1,4 @@
-import type { SessionBridge } from "../bridge.js";
+import type { SessionBridge } from "../session-bridge.js";
 import type { AboutSource } from "../monitor/about.js";
 import { readNewestProcess } from "../monitor/status.js";
 import type { Database } from "../store/database.js";

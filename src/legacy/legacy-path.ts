@@ -30,8 +30,8 @@ export interface LegacyPath {
   authenticate(ctx: Context, mode: Mode, source: InstalledSource): Promise<LegacyCredential>;
   /** Whether there is a session behind a credential that is not dead; one read where it is not linked. */
   opens(credential: LegacyCredential): Promise<boolean>;
-  /** After a logout: no other presented cookie may open a session at the next request. */
-  endOthers(request: LegacyRequest, sources: readonly InstalledSource[]): Promise<void>;
+  /** After a logout: no cookie that was presented to these may open a session at the next request. */
+  endPresented(ctx: Context, mode: Mode, sources: readonly InstalledSource[]): Promise<void>;
   /** Runs the old middleware and the handler, then upgrades the session; gives the request. */
   run(request: LegacyRequest, source: InstalledSource, next: Next): Promise<void>;
   /** What became of the presented credential; told after `run`. */
@@ -56,15 +56,14 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
 
     opens: async ({ request }) => (await request.credential?.isThere()) === true,
 
-    async endOthers(left, presented) {
-      for (const source of presented.filter((other) => other !== left.source)) {
+    async endPresented(ctx, mode, sources) {
+      for (const source of sources) {
         try {
-          const other = await this.authenticate(left.ctx, left.mode, source);
-          await endPresented(other.request);
+          await endPresented((await this.authenticate(ctx, mode, source)).request);
         } catch (error) {
           // The logout itself is done. Whatever that cookie opens, its owner wants to leave.
-          left.tell(error as Error);
-          if (!left.ctx.headerSent) source.clear(left.ctx);
+          env.events.emit("error", error as Error);
+          if (!ctx.headerSent) source.clear(ctx);
         }
       }
     },

@@ -1,4 +1,4 @@
-import type { SessionBridge } from "../bridge.js";
+import type { SessionBridge } from "../session-bridge.js";
 import { type Counted, counters } from "./counters.js";
 
 /** What the exporters ask of a bridge. */

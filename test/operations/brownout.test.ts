@@ -176,3 +176,21 @@ test("the status tells of it, and counts whom it met among the stragglers", asyn
   clock.advance(600);
   expect((await app.bridge.status()).brownout).toBeNull();
 });
+
+for (const kind of ["store", "cookie"] as const) {
+  test(`whoever logs out in it stays logged out, with the data in the ${kind}`, async () => {
+    await start({ config: kind === "store" ? { store: new MapStore() } : {} });
+    const { browser, pair } = await login(app);
+    clock.advance(5);
+    const copy = browser.clone();
+    const other = (await login(app)).browser;
+    await set({});
+    await becomes(browser, false);
+    const response = await browser.get("/logout");
+    expect(response.setCookie.join()).toContain(`${cookieName}=;`);
+    await set(null);
+    await becomes(other, true);
+    for (const each of [browser, copy]) expect((await each.get("/whoami")).body.isNew).toBe(true);
+    expect((await browser.get("/whoami", bearer(pair.accessToken))).status).toBe(401);
+  });
+}
