@@ -71,14 +71,21 @@ export function createOldShop({ store, cookieKeys }: Setting): Koa {
 /** The shop with the one line swapped, and what else the demo looks at. */
 export function createBridgedShop(
   { store, cookieKeys, pool, signingKeys, clock }: Setting,
-  mode: () => Mode,
+  mode?: () => Mode,
 ): { app: Koa; bridge: SessionBridge } {
   const app = new Koa();
   app.keys = cookieKeys;
   const CONFIG = { store };
   const labels = (ctx: Context) => ({ client: ctx.get("X-Client-Version") || "unknown" });
   const bridge = sessionBridge(
-    { legacy: koaSession(session, CONFIG), pool, tokens: { signingKeys }, mode, clock, labels },
+    {
+      legacy: koaSession(session, CONFIG),
+      pool,
+      tokens: { signingKeys },
+      clock,
+      labels,
+      ...(mode && { mode }),
+    },
     app,
   );
   serveMetrics(app, bridge);

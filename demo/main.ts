@@ -31,7 +31,9 @@ async function main(): Promise<number> {
   pool.on("error", () => undefined);
   try {
     const port = options.port ?? (await freePort());
-    return options.serve ? await serve(pool, port, interrupted) : await play(pool, port);
+    return options.serve
+      ? await serve({ url: server.url, pool }, port, interrupted)
+      : await play(pool, port);
   } finally {
     await pool.end();
     await server.close();

@@ -1,13 +1,14 @@
 import type { Pool } from "pg";
 import { migrate } from "../src/tokens/index.js";
-import type { Mode } from "../src/index.js";
 import { Browser } from "../test/support/client.js";
 import { createBridgedShop, createOldShop, createSetting, listen } from "./app.js";
 
-const modes: readonly string[] = ["observe", "bridge", "drain", "tokens"] satisfies Mode[];
-
 /** Keeps the shop up, in mode bridge, until it is interrupted; ada logged in before the bridge was there. */
-export async function serve(pool: Pool, port: number, interrupted: Promise<void>): Promise<number> {
+export async function serve(
+  { url, pool }: { url: string; pool: Pool },
+  port: number,
+  interrupted: Promise<void>,
+): Promise<number> {
   const setting = createSetting(pool, () => new Date());
   await setting.store.createTable();
   await migrate(pool);
@@ -21,19 +22,12 @@ export async function serve(pool: Pool, port: number, interrupted: Promise<void>
   await browser.post("/cart/tea");
   await old.close();
 
-  let mode: Mode = "bridge";
-  const { app, bridge } = createBridgedShop(setting, () => mode);
+  const { app, bridge } = createBridgedShop(setting);
   bridge.on("error", onError);
-  // For the demo alone: an application takes its mode from where its operators can change it.
-  app.use(async (ctx, next) => {
-    const [, name, wanted = ""] = ctx.path.split("/");
-    if (name === "status") ctx.body = { ...(await bridge.status()), mode };
-    else if (name !== "mode") await next();
-    else if (modes.includes(wanted)) ctx.body = `mode ${(mode = wanted as Mode)}\n`;
-    else ctx.throw(404, `modes are ${modes.join(", ")}`);
-  });
+  // For the demo alone: whoever opens the page is the operator.
+  app.use(bridge.dashboard({ authorize: () => "the demo's visitor" }));
   const running = await listen(app, port, onError);
-  process.stdout.write(instructions(browser));
+  process.stdout.write(instructions(browser, url));
 
   await interrupted;
   process.stdout.write("\nStopping.\n");
@@ -42,7 +36,7 @@ export async function serve(pool: Pool, port: number, interrupted: Promise<void>
   return 0;
 }
 
-function instructions({ baseUrl, cookies }: Browser): string {
+function instructions({ baseUrl, cookies }: Browser, databaseUrl: string): string {
   const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ");
   return `
 The shop is up at ${baseUrl}, in mode bridge, on a PostgreSQL of its own.
@@ -74,12 +68,17 @@ In another terminal:
   curl -i -X POST -H "Authorization: Bearer $ACCESS" $URL/session/logout
   curl -i -b "$COOKIE" $URL/cart
 
-  # Flip the mode: observe, bridge, drain or tokens. What the bridge has counted.
-  curl -X POST $URL/mode/drain
-  curl -s $URL/status
-
-  # The same for Prometheus.
+  # The counts, for Prometheus.
   curl -s $URL/metrics
+
+In a browser, the operator's page: ${baseUrl}/session-bridge
+
+In a third terminal, in the project's folder:
+
+  export DATABASE_URL=${databaseUrl}
+  npx tsx src/cli/main.ts status
+  npx tsx src/cli/main.ts doctor
+  npx tsx src/cli/main.ts mode drain --reason "to see it" --yes
 
 Ctrl-C stops it all.
 `;

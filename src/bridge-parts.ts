@@ -46,7 +46,11 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
   const tell = (error: Error) => {
     events.emit("error", error);
   };
-  const fleet = createFleetFlag(db, parsed.directPool, tell);
+  const fleet = createFleetFlag(db, parsed.directPool, {
+    tell,
+    // Whoever has set the flag waits for the processes to say that they follow.
+    changed: () => void monitor.flush().catch(tell),
+  });
   const flag = createModeFlag(parsed.mode, fleet, tell, shared.clock);
   const writeThrough = createWriteThrough(environment, sources, () => flag.current === "tokens");
   const paths = {

@@ -25,8 +25,13 @@ export interface FleetFlag {
 export function createFleetFlag(
   db: Database,
   directPool: Pool | undefined,
-  tell: (error: Error) => void,
+  listener: {
+    tell(error: Error): void;
+    /** Another mode than the one that was seen before. */
+    changed(): void;
+  },
 ): FleetFlag {
+  const { tell } = listener;
   let mode: string | undefined;
   let brownout: Brownout | undefined;
   let first: Promise<void> | undefined;
@@ -36,12 +41,16 @@ export function createFleetFlag(
   let isClosed = false;
   let isAway = false;
   let isDeaf = false;
+  let isSeen = false;
 
   async function read(): Promise<void> {
     try {
       // Of a connection that is dead and does not know it, nothing may ever be heard again.
       const change = await withDeadline(readMode(db), answerInMilliseconds);
+      const isOther = isSeen && change?.mode !== mode;
+      isSeen = true;
       mode = change?.mode;
+      if (isOther) listener.changed();
       brownout = parseBrownout(change?.brownout);
       isAway = false;
     } catch (error) {

@@ -14,7 +14,8 @@ const help = `Usage: koa-session-bridge brownout [--share 5%] [--every 1h --for 
        koa-session-bridge brownout --stop
 
 A rehearsal of mode tokens: requests with a legacy cookie that it meets are served as in mode tokens, but
-their cookie is not cleared and works again afterwards. Requests without a legacy cookie are not touched.
+their cookie is not cleared and works again afterwards (unless its owner logs out meanwhile). Requests
+without a legacy cookie are not touched.
 Which cookies it meets is drawn once for each time it is on. Without options: shows the one that is set.
 
 Options:
