@@ -26,9 +26,9 @@ export function createFleetFlag(
   db: Database,
   directPool: Pool | undefined,
   listener: {
-    tell(error: Error): void;
+    tell: (error: Error) => void;
     /** Another mode than the one that was seen before. */
-    changed(): void;
+    changed: () => void;
   },
 ): FleetFlag {
   const { tell } = listener;
