@@ -5,7 +5,9 @@ import type { Cluster } from "../support/cluster.js";
 import { databaseOfItsOwnServer, type TestDatabase } from "../support/database.js";
 import { flagInDatabase, startFleet } from "../support/fleet.js";
 import { createDatabase } from "../../src/store/database.js";
-import { changeMode } from "../../src/store/mode-log.js";
+import { changeMode, type ModeChange, readModeChanges } from "../../src/store/mode-log.js";
+import { readFleet } from "../../src/store/read-status.js";
+import { cli } from "../support/cli.js";
 import type { PostgresServer } from "../support/postgres-server.js";
 
 let database: TestDatabase & { server: PostgresServer };
@@ -75,23 +77,45 @@ function startLoad(): Load {
   });
 }
 
-async function flip(mode: string): Promise<void> {
-  const db = createDatabase({
+const fleetDatabase = () =>
+  createDatabase({
     pool: database.pool,
     preparedStatements: false,
     clock: () => new Date(),
     generateId: () => crypto.randomUUID(),
   });
-  await changeMode(db, { mode, defaultMode: "bridge", by: "the test" });
+
+async function flip(mode: string): Promise<void> {
+  await changeMode(fleetDatabase(), { mode, defaultMode: "bridge", by: "the test" });
+}
+
+async function lastChange(): Promise<ModeChange> {
+  const [change] = await readModeChanges(fleetDatabase(), 1);
+  return change!;
 }
 
 const all = (mode: string) => [mode, mode, mode];
 
 test("three processes under load follow each flip within two seconds, and no request fails", async () => {
+  // The command waits for those that have told of themselves.
+  const live = async () => (await readFleet(fleetDatabase(), 90)).length;
+  await expect.poll(live, { timeout: 10_000 }).toBe(3);
   for (const mode of ["observe", "bridge", "drain", "tokens", "drain", "bridge", "observe"]) {
-    await flip(mode);
-    await expect.poll(() => load.modes, { timeout: 2000, interval: 20 }).toEqual(all(mode));
+    const command = cli(["mode", mode, "--reason", `to ${mode}`, "--yes"], {
+      DATABASE_URL: database.directUrl,
+    });
+    await expect.poll(() => load.modes, { timeout: 10_000, interval: 20 }).toEqual(all(mode));
+    const followedAt = Date.now();
+    expect(followedAt - (await lastChange()).changedAt.getTime()).toBeLessThan(2000);
+    const { code, stdout } = await command;
+    expect(stdout).toContain("Followed by 3 of 3 processes");
+    expect(code).toBe(0);
   }
+  expect(await lastChange()).toMatchObject({
+    mode: "observe",
+    from: "bridge",
+    reason: "to observe",
+  });
   expect(load.failures).toEqual([]);
   expect(load.served).toBeGreaterThan(300);
 }, 60_000);
