@@ -3,6 +3,7 @@ import type { RequestListener } from "node:http";
 import type pg from "pg";
 import supertest from "supertest";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import type { SessionBridge } from "../src/index.js";
 import { createApp as createCounter } from "../examples/compas-counter.js";
 import { bearer, tokensOf } from "./support/app.js";
 import { Browser } from "./support/client.js";
@@ -18,7 +19,11 @@ const names = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
 const counter = "compas-counter.ts";
 
 interface Example {
-  createApp(pool: pg.Pool): { callback(): RequestListener; silent: boolean };
+  createApp(pool: pg.Pool): {
+    callback(): RequestListener;
+    silent: boolean;
+    bridge?: SessionBridge;
+  };
 }
 
 let database: TestDatabase;
@@ -43,7 +48,8 @@ test.each(names)("%s has fewer than 60 lines", async (name) => {
 describe.each(names.filter((name) => name !== counter))("%s", (name) => {
   test("runs: a stranger is served, a user logs in, is known, and logs out", async () => {
     const example = (await import(new URL(name, folder).href)) as Example;
-    const { url, close } = await startServer(example.createApp(database.pool).callback());
+    const app = example.createApp(database.pool);
+    const { url, close } = await startServer(app.callback());
     const client = supertest(url);
     try {
       await client.get("/").expect(200);
@@ -56,8 +62,29 @@ describe.each(names.filter((name) => name !== counter))("%s", (name) => {
       await client.get("/").auth(token, { type: "bearer" }).expect(401);
     } finally {
       await close();
+      await app.bridge?.close();
     }
   });
+});
+
+test("operated.ts shows its operator, and nobody else, who comes with a cookie", async () => {
+  const { createApp } = await import("../examples/operated.js");
+  const app = createApp(database.pool);
+  const { url, close } = await startServer(app.callback());
+  try {
+    const visitor = new Browser(url);
+    await visitor.get("/login?user=grace", { headers: { "x-client-version": "ios 3" } });
+    const { headers } = await visitor.get("/", { headers: { "x-client-version": "ios 3" } });
+    expect(headers["deprecation"]).toBe("@1798761600");
+    expect((await visitor.get("/session-bridge")).status).toBe(403);
+    const operator = new Browser(url);
+    await operator.get("/login?user=operator");
+    expect((await operator.get("/session-bridge")).body).toContain("<span>client</span> ios 3");
+    expect((await operator.get("/metrics")).body).toContain('outcome="hit",client="ios 3"} 1');
+  } finally {
+    await close();
+    await app.bridge.close();
+  }
 });
 
 describe(counter, () => {
