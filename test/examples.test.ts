@@ -80,7 +80,9 @@ test("operated.ts shows its operator, and nobody else, who comes with a cookie",
     const operator = new Browser(url);
     await operator.get("/login?user=operator");
     expect((await operator.get("/session-bridge")).body).toContain("<span>client</span> ios 3");
-    expect((await operator.get("/metrics")).body).toContain('client="ios 3",source="koa-session:koa.sess",outcome="hit"} 1');
+    expect((await operator.get("/metrics")).body).toContain(
+      'client="ios 3",source="koa-session:koa.sess",outcome="hit"} 1',
+    );
   } finally {
     await close();
     await app.bridge.close();
