@@ -1,6 +1,6 @@
 import type { SessionBridge } from "../session-bridge.js";
 import type { AboutSource } from "../monitor/about.js";
-import { readNewestProcess } from "../monitor/status.js";
+import { readKnownSources } from "../monitor/status.js";
 import type { Database } from "../store/database.js";
 import {
   type Condition,
@@ -128,10 +128,8 @@ async function revoke(
   options: { bridge: SessionBridge | undefined; isDryRun: boolean; yes: boolean; json: boolean },
 ): Promise<number> {
   const { bridge, isDryRun, yes, json } = options;
-  const sources = (await readNewestProcess(db))?.sources;
-  const tables = (sources ?? []).flatMap(({ name, table }) =>
-    table ? [{ source: name, table }] : [],
-  );
+  const sources = await readKnownSources(db);
+  const tables = sources.flatMap(({ name, table }) => (table ? [{ source: name, table }] : []));
   const found = await countSessions(db, conditions);
   let rows = 0;
   for (const { table } of tables) rows += await countOldSessions(db, table, conditions);
@@ -192,8 +190,8 @@ async function revokeAll(
   return revoked;
 }
 
-function warningsOf(sources: readonly AboutSource[] | undefined): string[] {
-  if (sources === undefined)
+function warningsOf(sources: readonly AboutSource[]): string[] {
+  if (sources.length === 0)
     return [
       "no process has told of its old session systems: cookie sessions that are not upgraded are not found.",
     ];

@@ -59,11 +59,15 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const text = (value: unknown) => (typeof value === "string" ? value : "");
 const number = (value: unknown) => (typeof value === "number" ? value : null);
 
-// These go into statements: nothing but a quoted name may.
+// These go into statements: nothing but quoted names and a known type may.
 const quotedName = /^"(?:[^"]|"")+"(?:\."(?:[^"]|"")+")?$/;
+const keyTypes: readonly unknown[] = ["uuid", "varchar"] satisfies OldTable["keyType"][];
 
 function isTable(value: unknown): value is OldTable {
   if (!isRecord(value)) return false;
   const names = [value["name"], value["key"], value["value"], value["expires"]];
-  return names.every((name) => typeof name === "string" && quotedName.test(name));
+  return (
+    names.every((name) => typeof name === "string" && quotedName.test(name)) &&
+    keyTypes.includes(value["keyType"])
+  );
 }

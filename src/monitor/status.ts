@@ -50,7 +50,7 @@ export async function readMigrationStatus(
     readLastCookieDay(db),
   ]);
   const processes = fleet.map(toProcess).filter((process) => isAlive(process, at));
-  const known = own ?? toProcess(newest(fleet)).sources;
+  const known = own ?? sourcesOf(fleet, at);
   const days = daysOf(counts, at);
   const sources = await Promise.all(
     namesOf(known, linked, counts).map(async (name) => {
@@ -131,6 +131,24 @@ export async function readLiveProcesses(db: Database): Promise<ProcessStatus[]> 
 export async function readNewestProcess(db: Database): Promise<ProcessStatus | undefined> {
   const last = newest(await readFleet(db, 30 * rememberedForInSeconds));
   return last && toProcess(last);
+}
+
+/**
+ * The old session systems of the processes that are alive; where none is, of the one that has told of itself
+ * last in the last 30 days. One round trip.
+ */
+export async function readKnownSources(db: Database): Promise<AboutSource[]> {
+  return sourcesOf(await readFleet(db, 30 * rememberedForInSeconds), db.now());
+}
+
+// The processes need not have the same: a deployment is under way, or two applications share the database.
+function sourcesOf(fleet: readonly FleetProcess[], now: Date): AboutSource[] {
+  const alive = fleet.filter((process) => isAlive(toProcess(process), now));
+  const telling = alive.length > 0 ? alive : [newest(fleet)];
+  const told = telling.flatMap((process) => toProcess(process).sources);
+  // Of the same one, the process that was started last knows best.
+  const keyOf = ({ name, table }: AboutSource) => JSON.stringify([name, table?.name]);
+  return [...new Map(told.map((source) => [keyOf(source), source])).values()];
 }
 
 /** Whether a process has been seen lately, and has not said that it ends. */

@@ -9,6 +9,7 @@ import { bearer, type RunningApp, startBridgedApp, tokensOf } from "../support/a
 import { cli } from "../support/cli.js";
 import type { Browser } from "../support/client.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
+import { seedProcess } from "../support/month.js";
 import { PgLegacyStore } from "../support/pg-legacy-store.js";
 import { compasSystem, createCompasTable } from "../support/systems/compas.js";
 
@@ -130,6 +131,49 @@ describe("with an old store that is a table (Compas)", () => {
   });
 });
 
+describe("what processes tell of their tables", () => {
+  const row = () =>
+    database.pool.query(
+      `insert into "session" ("id", "expires", "data", "updatedAt", "createdAt")
+      values (gen_random_uuid(), now() + interval '1 day', '{"userId": "user-1"}', now(), now())`,
+    );
+  const dryRun = () => cli(["sessions", "revoke", "--where", "userId=user-1", "--dry-run"], env());
+  const table = {
+    name: '"session"',
+    key: '"id"',
+    keyType: "uuid",
+    value: '"data"',
+    expires: '"expires"',
+  };
+
+  test("the table of one is searched while another, which told last, has none", async () => {
+    await row();
+    await seedProcess(database.pool, {
+      mode: "bridge",
+      about: { sources: [{ name: "compas", hasOldStore: true, table }] },
+    });
+    await seedProcess(database.pool, {
+      mode: "bridge",
+      about: { sources: [{ name: "cookies", hasOldStore: false, table: null }] },
+    });
+    const { stdout, stderr } = await dryRun();
+    expect(stdout).toBe("Would revoke 0 sessions and 1 row of the old store.\n");
+    expect(stderr).toMatch(/^Note: cookies of cookies carry their data themselves/);
+  });
+
+  test.each(["uuid returning 1), more as (select 1", undefined])(
+    "nothing becomes part of a statement that is no name or type: %s",
+    async (keyType) => {
+      await row();
+      const about = { sources: [{ name: "compas", table: { ...table, keyType } }] };
+      await seedProcess(database.pool, { mode: "bridge", about });
+      const { stdout, stderr } = await dryRun();
+      expect(stdout).toBe("Would revoke 0 sessions.\n");
+      expect(stderr).toContain("cannot be found");
+    },
+  );
+});
+
 describe("with another old store", () => {
   test("list shows no data; revoke ends what is upgraded and tells of what cannot be found", async () => {
     const app = await startBridgedApp(database.pool, {
@@ -188,7 +232,8 @@ describe("with another old store", () => {
         file,
         `import pg from ${JSON.stringify(import.meta.resolve("pg"))};
         import { startBridgedApp } from ${support("app")};
-        import { PgLegacyStore } from ${support("pg-legacy-store")};
+        import { seedProcess } from "../support/month.js";
+import { PgLegacyStore } from ${support("pg-legacy-store")};
         const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
         const app = await startBridgedApp(pool, { config: { store: new PgLegacyStore(pool) } });
         export const { bridge } = app;`,

@@ -76,3 +76,20 @@ test("a process that has closed is none of the fleet, and is still known for its
   expect(processes).toEqual([]);
   expect(sources).toMatchObject([{ name: "a" }]);
 });
+
+test("processes with different old systems: those of all that are alive are known", async () => {
+  const other = { ...source, name: "b", cookieMaxAgeInSeconds: 400 * 86_400 };
+  await seedProcess(database.pool, { mode: "drain", about: { sources: [other] } }, now);
+  await seedProcess(database.pool, { mode: "drain", about: { sources: [source] } }, now);
+  const long = new Date(now.getTime() - dayMs);
+  await seedProcess(database.pool, { mode: "drain", about: { sources: [{ name: "gone" }] } }, long);
+  await requests("bridge", 1);
+  const { sources } = await readMigrationStatus(db);
+  expect(sources.map(({ name, cookieMaxAgeInSeconds }) => [name, cookieMaxAgeInSeconds])).toEqual(
+    expect.arrayContaining([
+      ["a", 90 * 86_400],
+      ["b", 400 * 86_400],
+    ]),
+  );
+  expect(sources).toHaveLength(2);
+});
