@@ -126,7 +126,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       case "bearer":
         await adopt(credential.row);
         count(ctx, presented[0], "redundant");
-        return paths.tokens.run(ctx, next, credential);
+        return paths.tokens.run(ctx, next, credential).finally(() => leave(ctx, mode, presented));
       case "invalid":
         count(ctx, presented[0], "redundant");
         return paths.tokens.run(ctx, next, credential);
@@ -147,12 +147,14 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     presented: readonly InstalledSource[],
   ): Promise<void> {
     for (const source of presented) count(ctx, source, "dropped", true);
-    try {
-      await serveNew(ctx, next, "tokens");
-    } finally {
-      const isLoggedOut = (ctx as Context & SessionContext).session === null;
-      if (isLoggedOut) await paths.legacy.endPresented(ctx, mode, presented);
-    }
+    await serveNew(ctx, next, "tokens").finally(() => leave(ctx, mode, presented));
+  }
+
+  // Cookies that came beside the session which the handler has ended may open others: of somebody who
+  // logged in anew in a brownout, the one from before it.
+  async function leave(ctx: Context, mode: Mode, presented: readonly InstalledSource[]) {
+    const isLoggedOut = (ctx as Context & SessionContext).session === null;
+    if (isLoggedOut) await paths.legacy.endPresented(ctx, mode, presented);
   }
 
   async function serveNew(ctx: Context, next: Next, mode: Mode): Promise<void> {

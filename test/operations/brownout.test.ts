@@ -3,7 +3,7 @@ import type { Brownout } from "../../src/brownout.js";
 import { koaSession } from "../../src/index.js";
 import { createDatabase } from "../../src/store/database.js";
 import { changeMode } from "../../src/store/mode-log.js";
-import { bearer, MapStore, type RunningApp, startBridgedApp } from "../support/app.js";
+import { bearer, MapStore, type RunningApp, startBridgedApp, tokensOf } from "../support/app.js";
 import type { Browser } from "../support/client.js";
 import { TestClock } from "../support/clock.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
@@ -192,5 +192,24 @@ for (const kind of ["store", "cookie"] as const) {
     await becomes(other, true);
     for (const each of [browser, copy]) expect((await each.get("/whoami")).body.isNew).toBe(true);
     expect((await browser.get("/whoami", bearer(pair.accessToken))).status).toBe(401);
+  });
+}
+
+for (const kind of ["store", "cookie"] as const) {
+  test(`who logs in anew in it leaves for good by the new tokens, with the data in the ${kind}`, async () => {
+    await start({ config: kind === "store" ? { store: new MapStore() } : {} });
+    const { browser } = await login(app);
+    const other = (await login(app)).browser;
+    clock.advance(5);
+    await set({});
+    await becomes(browser, false);
+    const { accessToken } = tokensOf(await browser.get("/login?user=user-2"));
+    await set(null);
+    await becomes(other, true);
+    const copy = browser.clone();
+    const response = await browser.get("/logout", bearer(accessToken));
+    expect(response.setCookie.join()).toContain(`${cookieName}=;`);
+    for (const each of [browser, copy]) expect((await each.get("/whoami")).body.isNew).toBe(true);
+    expect(await isLoggedIn(other)).toBe(true);
   });
 }
