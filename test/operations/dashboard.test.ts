@@ -38,6 +38,9 @@ describe("who may see it", () => {
     ["nothing", () => undefined],
     ["a promise of false", async () => false],
     ["an empty name", () => ""],
+    ["a name of spaces", () => " \n"],
+    ["an empty list", () => [] as never],
+    ["an object", () => ({}) as never],
     [
       "an error",
       () => {

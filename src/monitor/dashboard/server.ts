@@ -78,9 +78,15 @@ export function createDashboard(options: DashboardOptions, bridge: DashboardBrid
   async function operatorOf(ctx: Context): Promise<string | undefined> {
     try {
       const operator: unknown = await authorize(ctx);
+      if (operator === true) return anonymousOperator;
+      if (typeof operator === "string") {
+        return tidy(operator).slice(0, maximumNameLength) || undefined;
+      }
       if (!operator) return undefined;
-      const name = typeof operator === "string" ? tidy(operator).slice(0, maximumNameLength) : "";
-      return name === "" ? anonymousOperator : name;
+      // An empty list of rows is no permission.
+      throw new TypeError(
+        `bridge.dashboard: authorize must give the operator's name, true or false, got ${describe(operator)}`,
+      );
     } catch (error) {
       bridge.tell(error as Error);
       return undefined;
