@@ -80,15 +80,16 @@ export function positive(option: string, given: string | undefined, fallback: nu
 }
 
 const secondsIn = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+// Ten years: far longer, and the end of it is no date any more.
+const longestInSeconds = 3650 * secondsIn.d;
 
-/** A duration such as 90s, 5m, 1h or 2d, in seconds. */
+/** A duration such as 90s, 5m, 1h or 2d, in seconds; at most ten years. */
 export function duration(option: string, given: string): number {
-  const match = /^(\d+(?:\.\d+)?)([smhd])$/.exec(given);
-  const [, amount, unit] = match ?? [];
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(given) ?? [];
   const seconds = Number(amount) * secondsIn[unit as keyof typeof secondsIn];
-  if (match !== null && seconds > 0) return seconds;
+  if (seconds > 0 && seconds <= longestInSeconds) return seconds;
   throw new UsageError(
-    `${option} must be a duration such as 90s, 5m, 1h or 2d, got ${JSON.stringify(given)}.`,
+    `${option} must be a duration such as 90s, 5m, 1h or 2d, at most 3650d, got ${JSON.stringify(given)}.`,
   );
 }
 

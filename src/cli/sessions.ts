@@ -72,7 +72,8 @@ export const sessionsCommand = defineCommand({
     if (where.length === 0) throw new UsageError("Say whose: --where userId=42.");
     const conditions = where.map(readCondition);
     const most = positive("--limit", limit, 50);
-    if (!Number.isInteger(most)) throw new UsageError("--limit must be a whole number.");
+    if (!Number.isInteger(most) || most > 1_000_000)
+      throw new UsageError("--limit must be a whole number, at most 1000000.");
     if (action === "list")
       return withDatabase(database, (db) => list(db, conditions, { limit: most, json }));
     if (!yes && !isDryRun && !canAsk())

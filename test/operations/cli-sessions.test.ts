@@ -277,8 +277,10 @@ test("wrong use says what to do", async () => {
     cli(["sessions"], env()),
     cli(["sessions", "list"], env()),
     cli(["sessions", "revoke", "--where", "userId=1"], env()),
+    cli(["sessions", "list", "--where", "userId=1", "--limit", "1e30"], env()),
   ]);
   expect(runs.map(({ code, stdout }) => [code, stdout])).toEqual([
+    [2, ""],
     [2, ""],
     [2, ""],
     [2, ""],

@@ -42,6 +42,11 @@ describe("a brownout's options", () => {
     "--every needs --for": { every: "1h" },
     "--for must be shorter than --every": { every: "5m", for: "5m" },
     "--for must be a duration": { for: "5" },
+    "--every must be a duration such as 90s, 5m, 1h or 2d, at most 3650d": {
+      every: "3651d",
+      for: "5m",
+    },
+    "--until must be a duration": { until: "99999999999999d" },
     "give one of them": { for: "5m", until: "1d" },
     "--until must be a time": { until: "tomorrow" },
     "--until must be in the future": { until: "2026-11-21T11:59Z" },
