@@ -1,6 +1,6 @@
 import { type Brownout, parseBrownout } from "./brownout.js";
-import { withDeadline } from "./deadline.js";
-import type { Database, Pool } from "./store/database.js";
+import { withDeadline, withDeadlineEach } from "./deadline.js";
+import { connectionsOf, type Database, type Pool } from "./store/database.js";
 import { listenForMode, readMode } from "./store/mode-log.js";
 
 // Seen within two seconds, and not by every process in the same instant.
@@ -32,6 +32,8 @@ export function createFleetFlag(
   },
 ): FleetFlag {
   const { tell } = listener;
+  // When each connection of the pool waits for such an answer, one more look would only queue up.
+  const inTime = withDeadlineEach(connectionsOf(db.pool));
   let mode: string | undefined;
   let brownout: Brownout | undefined;
   let first: Promise<void> | undefined;
@@ -46,7 +48,7 @@ export function createFleetFlag(
   async function read(): Promise<void> {
     try {
       // Of a connection that is dead and does not know it, nothing may ever be heard again.
-      const change = await withDeadline(readMode(db), answerInMilliseconds);
+      const change = await inTime(() => readMode(db), answerInMilliseconds);
       const isOther = isSeen && change?.mode !== mode;
       isSeen = true;
       mode = change?.mode;

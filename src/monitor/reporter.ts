@@ -1,6 +1,6 @@
-import { withDeadline } from "../deadline.js";
+import { withDeadline, withDeadlineEach } from "../deadline.js";
 import { BridgeError } from "../errors.js";
-import type { Database } from "../store/database.js";
+import { connectionsOf, type Database } from "../store/database.js";
 import { addToHits, type Hit, type LabelValue } from "../store/hits.js";
 import { type Counted, counters } from "./counters.js";
 import type { Labels } from "./labels.js";
@@ -41,6 +41,8 @@ export function createReporter(
 ): Reporter {
   const id = crypto.randomUUID();
   const startedAt = db.now();
+  // When each connection of the pool waits for such an answer, one more flush would only queue up.
+  const inTime = withDeadlineEach(connectionsOf(db.pool));
   let counts = new Map<string, { hit: Hit; count: number }>();
   /** What was sent and has not been acknowledged: it is sent again as it was. */
   let sent: { number: number; hits: Hit[] } | undefined;
@@ -62,15 +64,12 @@ export function createReporter(
     const mode = options.mode();
     const about = { ...options.about(), ...(isClosed && { hasEnded: true }) };
     const report = { id, mode, about, startedAt };
-    const adding = addToHits(db, report, sent.number, sent.hits, dayOf(today()));
+    const { number: flushNumber, hits } = sent;
+    const adding = () => addToHits(db, report, flushNumber, hits, dayOf(today()));
     // Of a connection that is dead and does not know it, nothing may ever be heard again.
-    const values = await withDeadline(adding, flushDeadlineInMilliseconds).catch(
-      (cause: unknown) => {
-        throw cause instanceof BridgeError
-          ? cause
-          : new BridgeError("store-unavailable", { cause });
-      },
-    );
+    const values = await inTime(adding, flushDeadlineInMilliseconds).catch((cause: unknown) => {
+      throw cause instanceof BridgeError ? cause : new BridgeError("store-unavailable", { cause });
+    });
     sent = undefined;
     reported = { mode, at: db.now().getTime() };
     for (const value of values) options.learn(value);

@@ -39,6 +39,9 @@ export interface Database {
   rows<Row>(statement: Statement<Row>, values: unknown[]): Promise<Row[]>;
 }
 
+/** How many statements a pool carries out at once. */
+export const connectionsOf = ({ options }: Pool): number => options?.max ?? 10;
+
 export interface DatabaseOptions {
   pool: Pool;
   preparedStatements: boolean;

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import pg from "pg";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { bearer, type RunningApp, startBridgedApp } from "../support/app.js";
@@ -128,3 +129,29 @@ test("a connection that is dead and does not know it holds up counts and flag fo
     )
     .toBeGreaterThan(0);
 }, 60_000);
+
+test("while nothing is answered for long, what is tried in the background does not pile up", async () => {
+  const small = new pg.Pool({ connectionString: proxy.url, max: 2 });
+  small.on("error", () => undefined);
+  const other = await startBridgedApp(small, flagInDatabase);
+  await serve(other, 1);
+  await other.bridge.status();
+  await serve(other, 1);
+  proxy.hang();
+  // Of flag and counts two tries each: two have the connections, the others wait for them.
+  await expect.poll(() => small.waitingCount, { timeout: 20_000 }).toBe(2);
+  const until = Date.now() + 9000;
+  while (Date.now() < until) {
+    expect(small.waitingCount).toBe(2);
+    await setTimeout(200);
+  }
+  // The connections end, as they do when the network tells at last: it goes on by itself.
+  await proxy.close();
+  proxy = await startTcpProxy(database.url, Number(new URL(proxy.url).port));
+  await serve(other, 1);
+  await expect
+    .poll(() => hitCounts(database.pool), { timeout: 20_000 })
+    .toMatchObject({ "requests bridge none": 3 });
+  await other.close();
+  await small.end();
+}, 90_000);

@@ -17,8 +17,11 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** @param databaseUrl where the connections go to */
-export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
+/**
+ * @param databaseUrl where the connections go to
+ * @param port where it listens; default any that is free
+ */
+export async function startTcpProxy(databaseUrl: string, port = 0): Promise<TcpProxy> {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   const hanging = new Set<Socket>();
@@ -54,7 +57,7 @@ export async function startTcpProxy(databaseUrl: string): Promise<TcpProxy> {
       }
     });
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const url = new URL(databaseUrl);
   url.port = String((server.address() as AddressInfo).port);
