@@ -23,7 +23,8 @@ const stragglerLimit = 20;
 const changeLimit = 20;
 const aliveForInSeconds = 90;
 const rememberedForInSeconds = 24 * 60 * 60;
-const millisecondsPerDay = 24 * 60 * 60 * 1000;
+const secondsPerDay = 24 * 60 * 60;
+const millisecondsPerDay = secondsPerDay * 1000;
 const outcomes = ["hit", "missed", "unverified", "retired", "redundant", "dropped"] as const;
 const credentials = ["bearer", "legacy", "none", "invalid", "refresh"] as const;
 
@@ -62,8 +63,13 @@ export async function readMigrationStatus(
         remaining: 0,
         withoutExpiry: 0,
         lastExpiresAt: null,
+        longestOwnMaxAgeInSeconds: null,
       };
-      const { source: _, ...sessions } = linked.find(({ source }) => source === name) ?? {
+      const {
+        source: _,
+        longestOwnMaxAgeInSeconds: own,
+        ...sessions
+      } = linked.find(({ source }) => source === name) ?? {
         source: name,
         ...none,
       };
@@ -71,7 +77,7 @@ export async function readMigrationStatus(
         name,
         ...sessions,
         notUpgraded: table && (await countReadable(db, name, table)),
-        cookieMaxAgeInSeconds: about?.cookieMaxAgeInSeconds ?? null,
+        cookieMaxAgeInSeconds: longest(about?.cookieMaxAgeInSeconds ?? null, own),
       };
     }),
   );
@@ -108,6 +114,13 @@ export async function readMigrationStatus(
     lastCookieExpiresAt: latest(ends.filter((end): end is Date => end !== null && end > at)),
     verdict: judge({ now: at, mode, modes, days, sources, cookiesGivenOn, droppedLately }),
   };
+}
+
+// "Remember me" makes cookies that outlive those of the configuration. One without a known end counts for a
+// number of days, and only a longer lifetime says more.
+function longest(configured: number | null, own: number | null): number | null {
+  const known = configured ?? forgottenAfterDays * secondsPerDay;
+  return own !== null && own > known ? own : configured;
 }
 
 // Who runs the command line may have no right to the application's own table.

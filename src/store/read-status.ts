@@ -80,6 +80,8 @@ export interface LinkedSessions {
   readonly lastExpiresAt: Date | null;
   /** How many of those cookies end at a time that is not known. */
   readonly withoutExpiry: number;
+  /** The longest lifetime that the application gave one of the live sessions by itself. */
+  readonly longestOwnMaxAgeInSeconds: number | null;
 }
 
 // A refresh beside the bridge (by @compas/store) is an adoption as well. A cookie whose end nobody knows
@@ -90,9 +92,10 @@ const readLinked = statement<LinkedSessions>(
     count(*) filter (where "isAdopted")::float8 as "adopted",
     count(*) filter (where "isRemaining")::float8 as "remaining",
     max("expiresAt") filter (where "isRemaining") as "lastExpiresAt",
-    count(*) filter (where "isRemaining" and "expiresAt" is null)::float8 as "withoutExpiry"
+    count(*) filter (where "isRemaining" and "expiresAt" is null)::float8 as "withoutExpiry",
+    max("maxAgeInSeconds")::float8 as "longestOwnMaxAgeInSeconds"
   from (
-    select l."source", l."expiresAt", a."isAdopted", not a."isAdopted" and (l."expiresAt" > $1
+    select l."source", l."expiresAt", s."maxAgeInSeconds", a."isAdopted", not a."isAdopted" and (l."expiresAt" > $1
       or l."expiresAt" is null and $1::timestamptz - make_interval(days => $2) < greatest(
         l."createdAt", s."updatedAt", to_timestamp((l."offer"->>'issuedAt')::bigint))) as "isRemaining"
     from "sessionBridgeLink" l join "sessionStore" s on s."id" = l."session" and s."revokedAt" is null,

@@ -19,7 +19,11 @@ beforeAll(async () => {
   });
 });
 afterAll(() => database.drop());
-beforeEach(() => database.pool.query(`truncate "sessionBridgeHit", "sessionBridgeProcess"`));
+beforeEach(() =>
+  database.pool.query(
+    `truncate "sessionBridgeHit", "sessionBridgeProcess", "sessionBridgeLink", "sessionStore" cascade`,
+  ),
+);
 
 const source = { name: "a", hasOldStore: true, cookieMaxAgeInSeconds: 90 * 86_400, table: null };
 
@@ -93,3 +97,30 @@ test("processes with different old systems: those of all that are alive are know
   );
   expect(sources).toHaveLength(2);
 });
+
+test.each([
+  [1, 90, 90],
+  [1, null, 1],
+  [null, 90, 90],
+  [null, 10, null],
+  [200, 90, 200],
+])(
+  "of cookies for %s days, and sessions that the application gave %s, one may come %s days later",
+  async (configured, own, expected) => {
+    const inSeconds = (days: number | null) => days && days * 86_400;
+    const about = { sources: [{ ...source, cookieMaxAgeInSeconds: inSeconds(configured) }] };
+    await seedProcess(database.pool, { mode: "drain", about }, now);
+    await requests("bridge", 2);
+    await database.pool.query(
+      `with s as (
+        insert into "sessionStore" ("checksum", "data", "maxAgeInSeconds") values ('x', '{}', $1) returning "id"
+      )
+      insert into "sessionBridgeLink" ("key", "source", "session", "expiresAt", "adoptedAt", "createdAt")
+      select 'key', 'a', "id", $2, $2, $2 from s`,
+      [inSeconds(own), now],
+    );
+    const { sources, verdict } = await readMigrationStatus(db);
+    expect(sources[0]).toMatchObject({ adopted: 1, cookieMaxAgeInSeconds: inSeconds(expected) });
+    expect(verdict.answer).toBe(expected === 1 ? "safe to drop" : "not yet");
+  },
+);
