@@ -86,7 +86,7 @@ export async function readMigrationStatus(
   const sum = sumsOf(counts);
   const ends = sources.flatMap(({ lastExpiresAt, notUpgraded, ...source }) => [
     lastExpiresAt,
-    notUpgraded === null ? unseenUntil(source, cookiesGivenOn) : notUpgraded.lastExpiresAt,
+    notUpgraded === null ? unseenUntil(source, cookiesGivenOn, days) : notUpgraded.lastExpiresAt,
   ]);
   const droppedLately = days.slice(-lookBackInDays).reduce((total, day) => total + day.dropped, 0);
   return {

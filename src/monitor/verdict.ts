@@ -81,7 +81,7 @@ function judgeDrain({ days, now }: Facts): Verdict {
   return { answer: "safe to drain", reasons: [`${told}, under ${limit}`], estimatedAt: null };
 }
 
-function judgeDrop({ sources, cookiesGivenOn, now }: Facts): Verdict {
+function judgeDrop({ sources, cookiesGivenOn, days, now }: Facts): Verdict {
   if (sources.length === 0) {
     return notYet("no process has told of its old session systems yet: start the application");
   }
@@ -106,7 +106,7 @@ function judgeDrop({ sources, cookiesGivenOn, now }: Facts): Verdict {
       ends.push(notUpgraded.lastExpiresAt);
       continue;
     }
-    const end = unseenUntil(source, cookiesGivenOn);
+    const end = unseenUntil(source, cookiesGivenOn, days);
     if (end === null) {
       reasons.push(
         `${name}: sessions that have not come back cannot be counted, and no request has been counted that tells until when cookies were given`,
@@ -115,7 +115,7 @@ function judgeDrop({ sources, cookiesGivenOn, now }: Facts): Verdict {
     } else if (end > now) {
       const assumed =
         source.cookieMaxAgeInSeconds === null
-          ? ` (of cookies without a known end ${forgottenAfterDays} days are assumed)`
+          ? ` (of cookies without a known end ${forgottenAfterDays} days since their last use are assumed)`
           : "";
       reasons.push(
         `${name}: sessions that have not come back cannot be counted; cookies given until ${cookiesGivenOn} may come until ${dateOf(end)}${assumed}`,
@@ -135,16 +135,18 @@ function judgeDrop({ sources, cookiesGivenOn, now }: Facts): Verdict {
 
 /** Until when a cookie may come of which nothing has been seen; null when nothing tells. */
 export function unseenUntil(
-  { cookieMaxAgeInSeconds }: Pick<SourceStatus, "cookieMaxAgeInSeconds">,
+  { name, cookieMaxAgeInSeconds }: Pick<SourceStatus, "name" | "cookieMaxAgeInSeconds">,
   cookiesGivenOn: string | null,
+  days: readonly DayStatus[],
 ): Date | null {
   if (cookiesGivenOn === null) return null;
-  const given = new Date(`${cookiesGivenOn}T00:00:00Z`).getTime() + millisecondsPerDay;
-  const lifetime =
-    cookieMaxAgeInSeconds === null
-      ? forgottenAfterDays * millisecondsPerDay
-      : cookieMaxAgeInSeconds * 1000;
-  return new Date(given + lifetime);
+  const after = (day: string, ms: number) =>
+    new Date(new Date(`${day}T00:00:00Z`).getTime() + millisecondsPerDay + ms);
+  if (cookieMaxAgeInSeconds !== null) return after(cookiesGivenOn, cookieMaxAgeInSeconds * 1000);
+  // One that cannot be upgraded may be in use every day, and never end.
+  const usedOn = days.findLast(({ hits }) => (hits[name] ?? 0) > 0)?.day ?? cookiesGivenOn;
+  const last = usedOn > cookiesGivenOn ? usedOn : cookiesGivenOn;
+  return after(last, forgottenAfterDays * millisecondsPerDay);
 }
 
 // The share of cookies falls by about the same factor each day: a line through its logarithm.

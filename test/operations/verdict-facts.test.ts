@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { readMigrationStatus } from "../../src/monitor/status.js";
 import { createDatabase, type Database } from "../../src/store/database.js";
+import { startBridgedApp } from "../support/app.js";
+import { TestClock } from "../support/clock.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
 import { seedProcess } from "../support/month.js";
 
@@ -124,3 +126,26 @@ test.each([
     expect(verdict.answer).toBe(expected === 1 ? "safe to drop" : "not yet");
   },
 );
+
+test("a cookie that is never upgraded and has no end is in the way while it is used", async () => {
+  let mode: "bridge" | "drain" = "bridge";
+  const clock = new TestClock(now);
+  const app = await startBridgedApp(database.pool, {
+    mode: () => mode,
+    clock: clock.now,
+    config: { signed: false, maxAge: "session" },
+  });
+  const browser = app.browser();
+  await browser.get("/login");
+  mode = "drain";
+  for (let day = 0; day < 35; day += 1) {
+    clock.advance(86_400);
+    await browser.get("/whoami");
+  }
+  expect((await browser.get("/whoami")).body.session).toEqual({ userId: "user-1" });
+  const { verdict, lastCookieExpiresAt } = await app.bridge.status();
+  expect(verdict).toMatchObject({ answer: "not yet", estimatedAt: lastCookieExpiresAt });
+  clock.advance(31 * 86_400);
+  expect((await app.bridge.status()).verdict.answer).toBe("safe to drop");
+  await app.close();
+});

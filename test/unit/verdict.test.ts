@@ -189,7 +189,7 @@ describe("in drain: safe to drop?", () => {
         sources: uncountable(null),
         cookiesGivenOn: "2026-11-01",
       });
-      expect(reasons[0]).toContain("30 days are assumed");
+      expect(reasons[0]).toContain("30 days since their last use are assumed");
       expect(estimatedAt).toEqual(new Date("2026-12-02T00:00:00Z"));
     });
 
@@ -218,7 +218,21 @@ test("in tokens: cookies are refused already, and how many came is told", () => 
 });
 
 test("an unseen cookie may come until the end of its last day, and its lifetime", () => {
-  const cookie = { cookieMaxAgeInSeconds: 3600 };
-  expect(unseenUntil(cookie, "2026-11-20")).toEqual(new Date("2026-11-21T01:00:00Z"));
-  expect(unseenUntil(cookie, null)).toBeNull();
+  const cookie = { name: "a", cookieMaxAgeInSeconds: 3600 };
+  const days = month(() => [1, 0]).map((day) => ({ ...day, hits: { a: 1 } }));
+  expect(unseenUntil(cookie, "2026-11-20", days)).toEqual(new Date("2026-11-21T01:00:00Z"));
+  expect(unseenUntil(cookie, null, days)).toBeNull();
+});
+
+test("a cookie without an end that is in use may come 30 days later, by whichever day is the later", () => {
+  const cookie = { name: "a", cookieMaxAgeInSeconds: null };
+  const usedOn = (name: string, age: number) =>
+    month(() => [0, 0]).map((day, index) =>
+      index === 29 - age ? { ...day, hits: { [name]: 1 } } : day,
+    );
+  const until = (days: DayStatus[]) =>
+    unseenUntil(cookie, "2026-11-01", days)?.toISOString().slice(0, 10);
+  expect(until(usedOn("a", 0))).toBe("2026-12-22");
+  expect(until(usedOn("a", 25))).toBe("2026-12-02");
+  expect(until(usedOn("another", 0))).toBe("2026-12-02");
 });
