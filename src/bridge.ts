@@ -153,8 +153,10 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   // Cookies that came beside the session which the handler has ended may open others: of somebody who
   // logged in anew in a brownout, the one from before it.
   async function leave(ctx: Context, mode: Mode, presented: readonly InstalledSource[]) {
-    const isLoggedOut = (ctx as Context & SessionContext).session === null;
-    if (isLoggedOut) await paths.legacy.endPresented(ctx, mode, presented);
+    if ((ctx as Context & SessionContext).session !== null) return;
+    // By then the old store may be gone: what is refused anyway is not looked for.
+    if (mode !== "tokens") await paths.legacy.endPresented(ctx, mode, presented);
+    else if (!ctx.headerSent) for (const source of presented) source.clear(ctx);
   }
 
   async function serveNew(ctx: Context, next: Next, mode: Mode): Promise<void> {

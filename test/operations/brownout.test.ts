@@ -213,3 +213,18 @@ for (const kind of ["store", "cookie"] as const) {
     expect(await isLoggedIn(other)).toBe(true);
   });
 }
+
+test("once cookies are refused for good, a logout by token clears those beside it and asks no old store", async () => {
+  const store = new MapStore();
+  await start({ config: { store }, mode: "observe" });
+  const browser = app.browser();
+  await browser.get("/login");
+  const { accessToken } = await app.bridge.sessions.create({ userId: "user-2" });
+  await app.close();
+  const gone = { get: () => new Promise(() => undefined), set: () => {}, destroy: () => {} };
+  await start({ config: { store: gone }, mode: "tokens" });
+  const on = browser.clone({ baseUrl: app.url });
+  const response = await on.get("/logout", bearer(accessToken));
+  expect(response.setCookie.join()).toContain(`${cookieName}=;`);
+  expect((await on.get("/untouched", bearer(accessToken))).status).toBe(401);
+});
