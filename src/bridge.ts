@@ -123,10 +123,13 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     credential: Credential,
   ): Promise<void> {
     switch (credential.kind) {
-      case "bearer":
+      case "bearer": {
+        const { link } = credential.row;
         await adopt(credential.row);
         count(ctx, presented[0], "redundant");
-        return paths.tokens.run(ctx, next, credential).finally(() => leave(ctx, mode, presented));
+        const left = presented.filter(({ name }) => link === null || name === link.source);
+        return paths.tokens.run(ctx, next, credential).finally(() => leave(ctx, mode, left));
+      }
       case "invalid":
         count(ctx, presented[0], "redundant");
         return paths.tokens.run(ctx, next, credential);
@@ -150,10 +153,10 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     await serveNew(ctx, next, "tokens").finally(() => leave(ctx, mode, presented));
   }
 
-  // Cookies that came beside the session which the handler has ended may open others: of somebody who
+  // A cookie that came beside the session which the handler has ended may open another one: of somebody who
   // logged in anew in a brownout, the one from before it.
   async function leave(ctx: Context, mode: Mode, presented: readonly InstalledSource[]) {
-    if ((ctx as Context & SessionContext).session !== null) return;
+    if (!paths.tokens.isLoggedOut(ctx)) return;
     // By then the old store may be gone: what is refused anyway is not looked for.
     if (mode !== "tokens") await paths.legacy.endPresented(ctx, mode, presented);
     else if (!ctx.headerSent) for (const source of presented) source.clear(ctx);

@@ -70,6 +70,11 @@ export class SessionHandle implements SessionOwner {
     return this.#row === undefined;
   }
 
+  /** The handler has set it to null. */
+  get isRemoved(): boolean {
+    return this.#session === false;
+  }
+
   get externalKey(): string | undefined {
     return this.#row?.id;
   }

@@ -30,6 +30,8 @@ export interface TokenPath {
   run(ctx: Context, next: Next, credential: BearerCredential): Promise<void>;
   /** The pair of a request that `run` is running; undefined when another path runs it. */
   issueTokens(ctx: Context): Promise<TokenPair> | undefined;
+  /** Whether the handler of a request that `run` has run removed its session. */
+  isLoggedOut(ctx: Context): boolean;
   /**
    * The answer to an upgrade without a cookie session. Never a pair: whoever got hold of a short-lived
    * access token must not turn it into a refresh token.
@@ -88,6 +90,8 @@ export function createTokenPath(
         await handOut(ctx, transport === "endpoint" ? "headers" : transport, pair);
       }
     },
+
+    isLoggedOut: (ctx) => handles.get(ctx)?.isRemoved === true,
 
     refuseUpgrade(ctx) {
       const isBearer = handles.get(ctx)?.isNew === false;
