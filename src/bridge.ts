@@ -16,7 +16,7 @@ import { timeBeside } from "./monitor/time-beside.js";
 import type { BridgeSurface, KoaApplication, SessionBridge } from "./session-bridge.js";
 import { adoptSession } from "./store/links.js";
 import type { SessionRow } from "./store/read-sessions.js";
-import { createEndpoints, type Endpoints } from "./tokens/endpoints.js";
+import { createEndpoints, type Endpoints, readPrefix } from "./tokens/endpoints.js";
 import type { TokenPair } from "./tokens/jwt.js";
 import { noCredential } from "./tokens/token-path.js";
 import {
@@ -98,8 +98,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       await monitor.close();
       release();
     },
-    routes({ prefix = "/session" } = {}) {
-      endpoints = createEndpoints(prefix, {
+    routes(options) {
+      endpoints = createEndpoints(readPrefix(options), {
         upgrade: (ctx) =>
           paths.legacy.issueTokens(ctx, { evenIfAdopted: false }) ??
           paths.tokens.refuseUpgrade(ctx),

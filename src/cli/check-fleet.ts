@@ -21,7 +21,10 @@ export function checkFleet(
 }
 
 function checkModes(processes: readonly ProcessStatus[], flag: string | undefined): Finding {
-  const modes = distinct(processes.map(({ mode }) => mode));
+  // A function may give each request another mode.
+  const steady = processes.filter(({ modeFrom }) => modeFrom !== "function");
+  const telling = steady.length > 0 ? steady : processes.slice(-1);
+  const modes = distinct(telling.map(({ mode }) => mode));
   const deaf = processes.filter(({ modeFrom }) => modeFrom !== "database");
   const list = deaf.map((process) => `${nameOf(process)} (${originOf(process)})`).join(", ");
   const advice =

@@ -1,5 +1,7 @@
 import type { MigrationStatus } from "../monitor/migration-status.js";
 
+const quietDays = 7;
+
 /** What the operator does next, where the verdict allows it; undefined while there is only to wait. */
 export function nextStep(status: MigrationStatus): string | undefined {
   const { mode, verdict, processes } = status;
@@ -9,7 +11,10 @@ export function nextStep(status: MigrationStatus): string | undefined {
     return verdict.answer === "safe to drain" ? flip("drain", status) : undefined;
   if (verdict.answer !== "safe to drop") return undefined;
   if (mode === "drain") return flip("tokens", status);
-  return "take the bridge out of the application: tokenSession() goes in its place (MIGRATION.md)";
+  const isQuiet = status.days.slice(-quietDays).every((day) => day.legacy + day.dropped === 0);
+  return isQuiet
+    ? "take the bridge out of the application: tokenSession() goes in its place (MIGRATION.md)"
+    : `keep this mode until no cookie has come for ${quietDays} days: it costs nothing, and the way back stays open`;
 }
 
 function flip(mode: string, { processes }: MigrationStatus): string {

@@ -81,7 +81,9 @@ export async function readMigrationStatus(
       };
     }),
   );
-  const modes = processes.map(({ mode }) => mode);
+  // A function may give each request another mode, and the latest one says nothing of the others.
+  const steady = processes.filter(({ modeFrom }) => modeFrom !== "function");
+  const modes = (steady.length > 0 ? steady : processes.slice(-1)).map(({ mode }) => mode);
   const mode = modeOf([modes.at(-1), ownMode, changes[0]?.mode]);
   const sum = sumsOf(counts);
   const ends = sources.flatMap(({ lastExpiresAt, notUpgraded, ...source }) => [

@@ -1,5 +1,6 @@
 import type { Context, Middleware, Next } from "koa";
 import { answerProblem, BridgeError } from "../errors.js";
+import { OptionsReader } from "../options.js";
 import { forbidCaching, isCrossSite } from "../transport.js";
 import type { TokenPair } from "./jwt.js";
 
@@ -23,6 +24,22 @@ export interface Endpoints {
   readonly middleware: Middleware;
   /** A refresh stands by itself: it may come with an expired access token. */
   isRefresh(ctx: Context): boolean;
+}
+
+/** The options of `routes()`. */
+export interface RoutesOptions {
+  /** Where the endpoints are. Default `/session`. */
+  prefix?: string;
+}
+
+/** @throws TypeError that lists every invalid option */
+export function readPrefix(options: RoutesOptions = {}): string {
+  const reader = new OptionsReader("routes");
+  const { prefix } = reader.object("options", options, ["prefix"]);
+  const isPath = (value: unknown) => typeof value === "string" && /^(?:\/[^/?#]+)*$/.test(value);
+  const read = reader.optional("prefix", prefix, isPath, "a path such as /session", "/session");
+  reader.finish();
+  return read;
 }
 
 /** `POST {prefix}/upgrade`, `/refresh` and `/logout`: JSON in, JSON out (RFC 6749 section 5.1). */

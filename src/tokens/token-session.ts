@@ -4,7 +4,7 @@ import type { BridgeError } from "../errors.js";
 import { Events, type TokenEvents } from "../events.js";
 import { createDatabase, type Pool } from "../store/database.js";
 import { forbidCaching } from "../transport.js";
-import { createEndpoints, type Endpoints } from "./endpoints.js";
+import { createEndpoints, type Endpoints, readPrefix, type RoutesOptions } from "./endpoints.js";
 import type { TokenPair } from "./jwt.js";
 import { readTokenSessionOptions, type TokenSessionOptions } from "./options.js";
 import type { Session } from "./session.js";
@@ -22,7 +22,7 @@ export interface SessionContext {
 /** A Koa middleware that gives `ctx.session`, with what an application needs beside it. */
 export interface SessionMiddleware extends Middleware<DefaultState, SessionContext> {
   /** `POST {prefix}/upgrade`, `/refresh` and `/logout`. Default prefix `/session`. */
-  routes(options?: { prefix?: string }): Middleware;
+  routes(options?: RoutesOptions): Middleware;
   /**
    * Commits the session now and gives tokens for it: for a login that answers in the body.
    *
@@ -70,8 +70,8 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
       release();
       return Promise.resolve();
     },
-    routes({ prefix = "/session" } = {}) {
-      endpoints = createEndpoints(prefix, {
+    routes(options?: RoutesOptions) {
+      endpoints = createEndpoints(readPrefix(options), {
         upgrade: (ctx) => path.refuseUpgrade(ctx),
         now: shared.clock,
         refused: listener.refused,

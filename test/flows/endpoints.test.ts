@@ -190,6 +190,16 @@ describe("every endpoint", () => {
     expect((await browser.get("/whoami")).body.session).toEqual({ userId: "user-1" });
   });
 
+  test("refuses options that it does not know, and a prefix that is no path", () => {
+    const routes = (options: object) => () => app.bridge.routes(options);
+    expect(routes({ prefx: "/auth" })).toThrow(
+      /^routes: 1 invalid option\n {2}- prefx: unknown option/,
+    );
+    for (const prefix of ["auth", "/auth/", "/a?b", 1]) {
+      expect(routes({ prefix })).toThrow("prefix: must be a path such as /session");
+    }
+  });
+
   test("leaves other paths alone, and has the prefix it is given", async () => {
     const app = await start();
     expect((await app.browser().post("/session/other")).body).toEqual({ session: {}, isNew: true });

@@ -149,3 +149,16 @@ test("a cookie that is never upgraded and has no end is in the way while it is u
   expect((await app.bridge.status()).verdict.answer).toBe("safe to drop");
   await app.close();
 });
+
+test("processes whose function gives each request another mode do not disagree", async () => {
+  for (const mode of ["observe", "drain"]) {
+    const about = { sources: [source], modeFrom: "function" };
+    await seedProcess(database.pool, { mode, about }, now);
+  }
+  const told = async () => (await readMigrationStatus(db)).verdict.reasons.join();
+  expect(await told()).not.toContain("different modes");
+  for (const mode of ["observe", "drain"]) {
+    await seedProcess(database.pool, { mode, about: { sources: [source] } }, now);
+  }
+  expect(await told()).toContain("different modes (drain, observe)");
+});

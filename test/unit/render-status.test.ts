@@ -155,7 +155,16 @@ describe("the next step", () => {
     expect(next("bridge", "safe to drain")).toBe("koa-session-bridge mode drain");
     expect(next("drain", "not yet")).toBeUndefined();
     expect(next("drain", "safe to drop")).toBe("koa-session-bridge mode tokens");
-    expect(next("tokens", "safe to drop")).toContain("take the bridge out");
+  });
+
+  test("in tokens is to wait while cookies still come", () => {
+    const day = { day: "2026-11-21", hits: {}, legacy: 0, bearer: 9, dropped: 0 };
+    const verdict = { answer: "safe to drop", reasons: [], estimatedAt: null } as const;
+    const after = (more: Partial<typeof day>) =>
+      nextStep(statusWith({ mode: "tokens", verdict, days: [{ ...day, ...more }] }));
+    expect(after({})).toContain("take the bridge out");
+    expect(after({ dropped: 1 })).toContain("keep this mode");
+    expect(after({ legacy: 1 })).toContain("keep this mode");
   });
 
   test("is another where the processes do not follow the database", () => {
