@@ -191,7 +191,7 @@ describe("every endpoint", () => {
   });
 
   test("refuses options that it does not know, and a prefix that is no path", () => {
-    const routes = (options: object) => () => app.bridge.routes(options);
+    const routes = (options: object) => () => unmounted().bridge.routes(options);
     expect(routes({ prefx: "/auth" })).toThrow(
       /^routes: 1 invalid option\n {2}- prefx: unknown option/,
     );
