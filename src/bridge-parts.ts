@@ -66,7 +66,12 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
   const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
   const inspector = createInspector(app, shared.pool, sources, paths.legacy);
   const about = () => aboutBridge(app, parsed, { modeFrom: flag.from, tablesBeside });
-  const monitor = createMonitor(db, events, { labels: parsed.labels, flag, about });
+  const monitor = createMonitor(db, events, {
+    labels: parsed.labels,
+    readAccessToken: shared.readAccessToken,
+    flag,
+    about,
+  });
   // A backfill may count where no request is served.
   events.on("upgraded", () => {
     monitor.start();

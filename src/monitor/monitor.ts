@@ -29,11 +29,12 @@ export function createMonitor(
   events: Events<BridgeEvents>,
   options: {
     labels: (ctx: Context) => Readonly<Record<string, string>>;
+    readAccessToken: (ctx: Context) => string | undefined;
     flag: ModeFlag;
     about: () => About;
   },
 ): Monitor {
-  const { labels, flag, about } = options;
+  const { labels, readAccessToken, flag, about } = options;
   const bounds = new LabelBounds();
   const reporter = createReporter(db, {
     mode: () => flag.current,
@@ -51,7 +52,7 @@ export function createMonitor(
 
   function labelsOf(ctx: Context): Labels {
     try {
-      return bounds.bound(labels(ctx), secretsOf(ctx));
+      return bounds.bound(labels(ctx), secretsOf(ctx, readAccessToken(ctx)));
     } catch (error) {
       events.emit("error", error as Error);
       return {};

@@ -3,9 +3,13 @@ import type { Context } from "koa";
 // Nothing shorter can be told from an ordinary word.
 const shortestSecret = 12;
 
-/** Tells whether a text repeats a credential of the request, or contains one, or is a part of one. */
-export function secretsOf(ctx: Context): (text: string) => boolean {
-  const sent = `${ctx.get("Cookie")} ${ctx.get("Authorization")}`;
+/**
+ * Tells whether a text repeats a credential of the request, or contains one, or is a part of one.
+ *
+ * @param accessToken from wherever the application reads it
+ */
+export function secretsOf(ctx: Context, accessToken = ""): (text: string) => boolean {
+  const sent = `${ctx.get("Cookie")} ${ctx.get("Authorization")} ${accessToken}`;
   const credentials = `${sent} ${decoded(sent)}`;
   let words: string[] | undefined;
   return (text) => {

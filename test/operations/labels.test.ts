@@ -161,3 +161,17 @@ test("a credential of the request becomes no label, whole or in part, in a value
   expect(await secrets.leaksInRows(database.directUrl)).not.toEqual([]);
   await database.pool.query(`delete from "sessionBridgeHit"`);
 });
+
+test("nor does an access token from another place than its header", async () => {
+  app = await startBridgedApp(database.pool, {
+    readAccessToken: ({ query }) => query["token"] as string | undefined,
+    labels: ({ url }) => ({ end: url.slice(-30) }),
+  });
+  const { browser, pair } = await login(app);
+  await browser.get(`/untouched?token=${pair.accessToken}`);
+  await browser.get("/untouched?of=an-ordinary-page");
+  expect([...(await counted()).keys()].sort()).toEqual([
+    `{"end":"/untouched?of=an-ordinary-page"}`,
+    `{"end":"other"}`,
+  ]);
+});
