@@ -83,6 +83,7 @@ export async function readMigrationStatus(
   );
   // A function may give each request another mode, and the latest one says nothing of the others.
   const steady = processes.filter(({ modeFrom }) => modeFrom !== "function");
+  const isByRequest = steady.length < processes.length;
   const modes = (steady.length > 0 ? steady : processes.slice(-1)).map(({ mode }) => mode);
   const mode = modeOf([modes.at(-1), ownMode, changes[0]?.mode]);
   const sum = sumsOf(counts);
@@ -114,7 +115,16 @@ export async function readMigrationStatus(
     sources,
     stragglers,
     lastCookieExpiresAt: latest(ends.filter((end): end is Date => end !== null && end > at)),
-    verdict: judge({ now: at, mode, modes, days, sources, cookiesGivenOn, droppedLately }),
+    verdict: judge({
+      now: at,
+      mode,
+      modes,
+      days,
+      sources,
+      cookiesGivenOn,
+      isByRequest,
+      droppedLately,
+    }),
   };
 }
 

@@ -12,6 +12,8 @@ export interface Facts {
   readonly sources: readonly SourceStatus[];
   /** The last day on which cookies were given out or renewed; null when nothing tells. */
   readonly cookiesGivenOn: string | null;
+  /** A process takes its mode from a function, which may give each request another one. */
+  readonly isByRequest?: boolean;
   readonly droppedLately: number;
 }
 
@@ -39,6 +41,10 @@ export function judge(facts: Facts): Verdict {
     case "bridge":
       return judgeDrain(facts);
     case "drain":
+      if (facts.isByRequest === true && facts.cookiesGivenOn === dateOf(facts.now))
+        return notYet(
+          "some requests of today were in observe or bridge: cookies are still given out",
+        );
       return judgeDrop(facts);
     case "tokens": {
       const dropped = plural(facts.droppedLately, "cookie was", "cookies were");

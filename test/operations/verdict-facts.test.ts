@@ -162,3 +162,21 @@ test("processes whose function gives each request another mode do not disagree",
   }
   expect(await told()).toContain("different modes (drain, observe)");
 });
+
+test("while a function gives some requests of today another mode, cookies are still given out", async () => {
+  const about = { modeFrom: "function", sources: [{ ...source, cookieMaxAgeInSeconds: 1 }] };
+  await seedProcess(database.pool, { mode: "drain", about }, now);
+  const moment = new Date(now.getTime() + 1000);
+  await seedProcess(
+    database.pool,
+    { mode: "drain", about: { ...about, modeFrom: "option" } },
+    moment,
+  );
+  await requests("bridge", 0);
+  expect((await readMigrationStatus(db)).verdict.reasons).toEqual([
+    "some requests of today were in observe or bridge: cookies are still given out",
+  ]);
+  await database.pool.query(`truncate "sessionBridgeHit"`);
+  await requests("bridge", 2);
+  expect((await readMigrationStatus(db)).verdict.answer).toBe("safe to drop");
+});
