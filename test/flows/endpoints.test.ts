@@ -61,7 +61,7 @@ describe("POST /session/upgrade", () => {
       "token_type",
     ]);
     expect(first.body.token_type).toBe("Bearer");
-    expect(first.body.expires_in).toBeGreaterThan(898);
+    expect(first.body.expires_in).toBeGreaterThan(890);
     expect(first.body.refresh_expires_in).toBeGreaterThan(30 * 24 * 60 * 60 - 2);
     const second = await browser.post("/session/upgrade");
     expect(pairInBody(second)).toEqual(pairInBody(first));
