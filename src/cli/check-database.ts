@@ -21,11 +21,32 @@ export function checkServer({ version, versionNumber, role }: ServerFacts): Find
   );
 }
 
-export async function checkSchema(db: Database): Promise<Finding> {
-  const missing = await missingMigrations(db.pool);
-  if (missing.length === 0) return ok("schema", "up to date");
-  return problem("schema", `missing: ${missing.join(", ")}`, "Run: koa-session-bridge migrate");
+/** `isReadable` is false where the tables that the other checks read are not there. */
+export async function checkSchema(
+  db: Database,
+  { role }: ServerFacts,
+): Promise<{ finding: Finding; isReadable: boolean }> {
+  const missing = await missingMigrations(db.pool).catch((error: unknown) => {
+    if (isForbidden(error)) return undefined;
+    throw error;
+  });
+  if (missing === undefined) {
+    const text = `${role} may not read which migrations were applied, so migrate() fails at the start`;
+    return { finding: problem("schema", text, grantMigrationTable(role)), isReadable: true };
+  }
+  if (missing.length === 0) return { finding: ok("schema", "up to date"), isReadable: true };
+  const text = `missing: ${missing.join(", ")}`;
+  const advice = "Run: koa-session-bridge migrate";
+  return { finding: problem("schema", text, advice), isReadable: false };
 }
+
+/** Whether the role lacks a right, by PostgreSQL's own error. */
+export const isForbidden = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "42501";
+
+/** What gives a role the right to see which migrations were applied. */
+export const grantMigrationTable = (role: string): string =>
+  `Run as the owner of the tables: grant select on "sessionBridgeMigration" to "${role}"`;
 
 /** Rights of the role of this command, which may be another than the application's. */
 export async function checkRights(

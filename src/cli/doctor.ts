@@ -96,9 +96,9 @@ async function examine(
   const reached = await attempt("database", () => readServerFacts(db));
   if ("level" in reached) return [reached, ...checkOwn(bridge, [])];
   const findings = [checkServer(reached), ...(await checkPooler(db))];
-  const schema = await attempt("schema", () => checkSchema(db));
-  findings.push(schema, await checkClock(db));
-  if (schema.level === "problem") return [...findings, ...checkOwn(bridge, [])];
+  const schema = await attempt("schema", () => checkSchema(db, reached));
+  findings.push("level" in schema ? schema : schema.finding, await checkClock(db));
+  if ("level" in schema || !schema.isReadable) return [...findings, ...checkOwn(bridge, [])];
   const read = await attempt("processes", async () => ({
     processes: await readLiveProcesses(db),
     newest: await readNewestProcess(db),

@@ -1,4 +1,7 @@
+import type { Database } from "../store/database.js";
+import { readServerFacts } from "../store/diagnose.js";
 import { migrate, missingMigrations } from "../store/migrate.js";
+import { grantMigrationTable, isForbidden } from "./check-database.js";
 import { CommandError, defineCommand, printJson } from "./command.js";
 import { databaseHelp, databaseOption, reasonOf, withDatabase } from "./connection.js";
 
@@ -30,9 +33,13 @@ export const migrateCommand = defineCommand({
     json: { type: "boolean", default: false },
   },
   run: ({ database, check, json }) =>
-    withDatabase(database, async (_db, pool) => {
+    withDatabase(database, async (db, pool) => {
       if (check) {
-        const missing = await missingMigrations(pool);
+        const missing = await missingMigrations(pool).catch(async (error: unknown) => {
+          throw new CommandError(
+            `Which migrations are missing cannot be told: ${reasonOf(error)}${await adviceOf(db, error)}`,
+          );
+        });
         if (json) printJson({ missing });
         else if (missing.length === 0) process.stdout.write("Up to date.\n");
         else process.stdout.write(missing.map((name) => `Missing ${name}\n`).join(""));
@@ -47,3 +54,9 @@ export const migrateCommand = defineCommand({
       return 0;
     }),
 });
+
+async function adviceOf(db: Database, error: unknown): Promise<string> {
+  if (!isForbidden(error)) return "";
+  const { role } = await readServerFacts(db);
+  return `. ${grantMigrationTable(role)}`;
+}

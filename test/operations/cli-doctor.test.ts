@@ -100,6 +100,19 @@ describe("the database", () => {
       const asRole = await doctor([], { DATABASE_URL: url.href });
       expect(asRole.code).toBe(1);
       expect(asRole.of("rights")[0]!.text).toContain(`delete on "sessionBridgeHit"`);
+      await other.pool.query(`revoke select on "sessionBridgeMigration" from ${role}`);
+      const blind = await doctor([], { DATABASE_URL: url.href });
+      const grant = `grant select on "sessionBridgeMigration" to "${role}"`;
+      expect(blind.of("schema")[0]).toMatchObject({ level: "problem" });
+      expect(blind.of("schema")[0]!.advice).toContain(grant);
+      expect(blind.of("rights")).toHaveLength(1);
+      expect(blind.of("processes")).toHaveLength(1);
+      const check = await cli(["migrate", "--check"], { DATABASE_URL: url.href });
+      expect(check.code).toBe(1);
+      expect(check.stderr).toMatch(
+        /^Which migrations are missing cannot be told: permission denied/,
+      );
+      expect(check.stderr).toContain(grant);
       await other.pool.query(`delete from "sessionBridgeMigration" where "id" = 3`);
       const outdated = await doctor([], { DATABASE_URL: other.url });
       expect(outdated.of("schema")[0]).toMatchObject({

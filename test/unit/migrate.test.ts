@@ -120,6 +120,25 @@ describe("on the tables of a Compas application", () => {
   });
 });
 
+test("a role that may read what was applied, and create nothing, has nothing to do", async () => {
+  const role = `app_${crypto.randomUUID().replaceAll("-", "")}`;
+  await migrate(pool);
+  await pool.query(`create role ${role} login password 'x'`);
+  await pool.query(`grant select on "sessionBridgeMigration" to ${role}`);
+  const url = new URL(databaseUrl(inject("postgres").url, name));
+  [url.username, url.password] = [role, "x"];
+  const theirs = new pg.Pool({ connectionString: url.href, max: 1 });
+  try {
+    await expect(theirs.query("create table a ()")).rejects.toMatchObject({ code: "42501" });
+    expect(await migrate(theirs)).toEqual([]);
+    await pool.query(`delete from "sessionBridgeMigration" where "id" = 1`);
+    await expect(migrate(theirs)).rejects.toMatchObject({ code: "42501" });
+  } finally {
+    await theirs.end();
+    await pool.query(`drop owned by ${role}; drop role ${role}`);
+  }
+});
+
 test("without the tables, the store says that migrations are missing", async () => {
   const store = createSessionStore({ pool, signingKeys });
   const created = store.create({});
