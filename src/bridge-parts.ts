@@ -64,8 +64,8 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
     if (outcome === "reused") await writeThrough.end(link);
   });
   const sessions = sessionStoreOver(store, events, refreshTokens, writeThrough.ofStore);
-  const inspector = createInspector(app, shared.pool, sources, paths.legacy);
   const about = () => aboutBridge(app, parsed, { modeFrom: flag.from, tablesBeside });
+  const inspector = createInspector(app, shared.pool, sources, paths.legacy, about);
   const monitor = createMonitor(db, events, {
     labels: parsed.labels,
     readAccessToken: shared.readAccessToken,

@@ -93,6 +93,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     },
     inspectCookie: async (header) => parts.inspector.cookie(header),
     inspectSettings: () => parts.inspector.settings(),
+    probeOldStores: async () => parts.inspector.oldStores(),
     close: async () => {
       flag.close();
       await monitor.close();

@@ -2,7 +2,10 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type Koa from "koa";
 import { presentedSources } from "./credential.js";
+import { withDeadline } from "./deadline.js";
 import type { InstalledSource, LegacyPath } from "./legacy/legacy-path.js";
+import type { OldStore } from "./legacy/source.js";
+import type { About, AboutSource } from "./monitor/about.js";
 import type { Pool } from "./store/database.js";
 
 /** What became of a legacy cookie, if a request brought it now. */
@@ -32,12 +35,22 @@ export interface BridgeSettings {
   readonly queryTimeoutMs: number | null;
   /** Old systems whose cookie is for HTTPS only. */
   readonly secureSources: readonly string[];
+  readonly sources: readonly AboutSource[];
+}
+
+/** An old store that was asked for a session that it does not have. */
+export interface ProbedStore {
+  readonly source: string;
+  /** Why it gave none; undefined where it answered. */
+  readonly error: unknown;
 }
 
 /** Tells what an operator asks about the application; changes and counts nothing. */
 export interface Inspector {
   settings(): BridgeSettings;
   cookie(header: string): Promise<InspectedCookie[]>;
+  /** One read of each old store. */
+  oldStores(): Promise<ProbedStore[]>;
 }
 
 export function createInspector(
@@ -45,6 +58,7 @@ export function createInspector(
   pool: Pool,
   sources: readonly InstalledSource[],
   legacy: LegacyPath,
+  about: () => About,
 ): Inspector {
   return {
     settings() {
@@ -59,8 +73,16 @@ export function createInspector(
         connectionTimeoutMs: milliseconds("connectionTimeoutMillis"),
         queryTimeoutMs: milliseconds("query_timeout") ?? milliseconds("statement_timeout"),
         secureSources: sources.filter(({ isSecure }) => isSecure === true).map(({ name }) => name),
+        sources: about().sources,
       };
     },
+
+    oldStores: () =>
+      Promise.all(
+        sources.flatMap(({ name, oldStore }) =>
+          oldStore === undefined ? [] : [probe(name, oldStore)],
+        ),
+      ),
 
     async cookie(header) {
       const request = new IncomingMessage(new Socket());
@@ -86,4 +108,16 @@ export function createInspector(
       }
     },
   };
+}
+
+const probeDeadlineInMilliseconds = 10_000;
+
+async function probe(source: string, store: OldStore): Promise<ProbedStore> {
+  try {
+    const asked = (async () => store.get(crypto.randomUUID(), undefined))();
+    await withDeadline(asked, probeDeadlineInMilliseconds);
+    return { source, error: undefined };
+  } catch (error) {
+    return { source, error };
+  }
 }

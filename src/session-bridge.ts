@@ -1,6 +1,6 @@
 import type { DefaultState, Middleware } from "koa";
 import type { BridgeEvents } from "./events.js";
-import type { BridgeSettings, InspectedCookie } from "./inspect.js";
+import type { BridgeSettings, InspectedCookie, ProbedStore } from "./inspect.js";
 import type { Backfill } from "./legacy/backfill.js";
 import type { Mode } from "./mode.js";
 import type { DashboardOptions } from "./monitor/dashboard/server.js";
@@ -59,6 +59,8 @@ export interface BridgeSurface extends Pick<
   inspectCookie(header: string): Promise<InspectedCookie[]>;
   /** How the application is set up, for `koa-session-bridge doctor`. */
   inspectSettings(): BridgeSettings;
+  /** Asks each old store for a session that it does not have, and tells whether it answers. Never rejects. */
+  probeOldStores(): Promise<ProbedStore[]>;
 }
 
 /** The bridge: a Koa middleware in place of the old `session()`, with what operators need beside it. */

@@ -1,7 +1,8 @@
-import type { BridgeSettings, InspectedCookie } from "../inspect.js";
+import type { BridgeSettings, InspectedCookie, ProbedStore } from "../inspect.js";
 import { OptionsReader } from "../options.js";
 import { readTokenOptions } from "../tokens/options.js";
 import type { ProcessStatus } from "../monitor/migration-status.js";
+import { reasonOf } from "./connection.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
 import { time } from "./text.js";
 
@@ -46,6 +47,19 @@ export function checkSettings(
       ),
     );
   return findings;
+}
+
+/** Whether the application's own old stores answer. */
+export function checkOldStores(probed: readonly ProbedStore[]): Finding[] {
+  return probed.map(({ source, error }) =>
+    error === undefined
+      ? ok("old store", `that of ${source} answers`)
+      : problem(
+          "old store",
+          `that of ${source} does not answer: ${reasonOf(error)}`,
+          "Its sessions cannot be read: mend the store, or the application's settings for it.",
+        ),
+  );
 }
 
 /** The keys of SESSION_SIGNING_KEYS, without a word of what is in them. */

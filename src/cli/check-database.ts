@@ -1,6 +1,11 @@
 import type { AboutSource } from "../monitor/about.js";
 import type { Database } from "../store/database.js";
-import { findMissingRights, isPooled, type ServerFacts } from "../store/diagnose.js";
+import {
+  findMissingRights,
+  findMissingTables,
+  isPooled,
+  type ServerFacts,
+} from "../store/diagnose.js";
 import { missingMigrations } from "../store/migrate.js";
 import { readDatabaseClock } from "../store/read-status.js";
 import { type Finding, ok, problem, warning } from "./finding.js";
@@ -47,6 +52,23 @@ export const isForbidden = (error: unknown): boolean =>
 /** What gives a role the right to see which migrations were applied. */
 export const grantMigrationTable = (role: string): string =>
   `Run as the owner of the tables: grant select on "sessionBridgeMigration" to "${role}"`;
+
+/** The tables of old stores that processes, or the application, say are beside the bridge's own. */
+export async function checkOldTables(
+  db: Database,
+  sources: readonly AboutSource[],
+): Promise<Finding[]> {
+  const tables = sources.flatMap(({ table }) => (table === null ? [] : [table.name]));
+  const missing = await findMissingTables(db, [...new Set(tables)]);
+  return missing.map((table) => {
+    const names = sources.filter((source) => source.table?.name === table).map(({ name }) => name);
+    return problem(
+      "old store",
+      `the table ${table} of ${[...new Set(names)].join(", ")} does not exist in this database`,
+      "Every request with its cookie gets 503. Is this the database that the old application used?",
+    );
+  });
+}
 
 /** Rights of the role of this command, which may be another than the application's. */
 export async function checkRights(

@@ -1,14 +1,15 @@
 import { text as textOf } from "node:stream/consumers";
 import type { SessionBridge } from "../session-bridge.js";
 import type { ProcessStatus } from "../monitor/migration-status.js";
-import { readLiveProcesses, readNewestProcess } from "../monitor/status.js";
+import { readKnownSources, readLiveProcesses } from "../monitor/status.js";
 import type { Database } from "../store/database.js";
 import { readServerFacts } from "../store/diagnose.js";
 import { readMode } from "../store/mode-log.js";
-import { checkCookies, checkSettings, checkSigningKeys } from "./check-app.js";
+import { checkCookies, checkOldStores, checkSettings, checkSigningKeys } from "./check-app.js";
 import {
   checkClock,
   checkConnections,
+  checkOldTables,
   checkPooler,
   checkRights,
   checkSchema,
@@ -101,13 +102,15 @@ async function examine(
   if ("level" in schema || !schema.isReadable) return [...findings, ...checkOwn(bridge, [])];
   const read = await attempt("processes", async () => ({
     processes: await readLiveProcesses(db),
-    newest: await readNewestProcess(db),
+    sources: await readKnownSources(db),
     flag: await readMode(db),
   }));
-  const rights = await attempt("rights", () =>
-    checkRights(db, reached, "newest" in read ? (read.newest?.sources ?? []) : []),
-  );
-  findings.push(rights);
+  const told = "level" in read ? [] : read.sources;
+  const sources = [...told, ...(bridge?.inspectSettings().sources ?? [])];
+  findings.push(await attempt("rights", () => checkRights(db, reached, sources)));
+  const tables = await attempt("old store", () => checkOldTables(db, sources));
+  findings.push(...("level" in tables ? [tables] : tables));
+  if (bridge !== undefined) findings.push(...checkOldStores(await bridge.probeOldStores()));
   if ("level" in read) return [...findings, read, ...checkOwn(bridge, [])];
   const { processes, flag } = read;
   const pools = processes.map(({ poolMax }) => poolMax);

@@ -39,6 +39,19 @@ const readMissingRights = statement<MissingRight>(
   order by 1, 2`,
 );
 
+const readMissingTables = statement<{ table: string }>(
+  "read-missing-tables",
+  `select t as "table" from unnest($1::text[]) t where to_regclass(t) is null`,
+);
+
+/** Those of the tables, quoted as SQL wants them, that are not in this database. */
+export async function findMissingTables(
+  db: Database,
+  tables: readonly string[],
+): Promise<string[]> {
+  return (await db.rows(readMissingTables, [tables])).map(({ table }) => table);
+}
+
 const ownTables = [
   '"sessionStore"',
   '"sessionStoreToken"',
