@@ -131,6 +131,26 @@ describe("compasSession", () => {
   });
 });
 
+describe("Without Compas's table", () => {
+  it.each([
+    ["observe", "legacy-store-unavailable"],
+    ["bridge", "schema-missing"],
+  ] as const)("in mode %s a cookie gets 503 %s, and an event tells why", async (mode, code) => {
+    const flow = await start(compasSystem(development));
+    const browser = await flow.loginBefore();
+    const app = await flow.bridged({ mode });
+    const told: Error[] = [];
+    app.bridge.on("error", (error) => told.push(error));
+    await flow.database.pool.query(`alter table "session" rename to "elsewhere"`);
+    const refused = await browser.clone({ shared: true, baseUrl: app.url }).get("/whoami");
+    await flow.database.pool.query(`alter table "elsewhere" rename to "session"`);
+    expect(refused.status).toBe(503);
+    expect(refused.body).toMatchObject({ code });
+    expect(told).toMatchObject(mode === "observe" ? [{ code: "schema-missing" }] : []);
+    expect(app.errors).toMatchObject([{ code, cause: { code: "42P01" } }]);
+  });
+});
+
 describe("Compas's public cookie", () => {
   const systems = [compasSystem(development), compasSystem(production)].map(
     (system) => [system.name, system] as const,
