@@ -5,7 +5,7 @@ import { readMigrationStatus } from "../monitor/status.js";
 import type { Database } from "../store/database.js";
 import { changeMode, readModeChanges } from "../store/mode-log.js";
 import { defineCommand, printJson, UsageError } from "./command.js";
-import { canAsk, confirm } from "./confirm.js";
+import { isConfirmed } from "./confirm.js";
 import { databaseHelp, databaseOption, withDatabase } from "./connection.js";
 import { describeBrownout } from "./describe-brownout.js";
 import { interruptible } from "./interrupt.js";
@@ -126,9 +126,7 @@ async function isAllowed(db: Database, from: string, to: Mode): Promise<boolean>
   if (objections.length === 0) return true;
   process.stderr.write(`Not yet safe to go from ${from} to ${to}:\n`);
   for (const reason of objections) process.stderr.write(`- ${reason}\n`);
-  if (canAsk()) return confirm(`Go to ${to} all the same?`);
-  process.stderr.write("Nothing was changed. With --yes it is set all the same.\n");
-  return false;
+  return isConfirmed(`Go to ${to} all the same?`);
 }
 
 function objectionsTo(to: Mode, from: string, { verdict }: MigrationStatus): readonly string[] {
