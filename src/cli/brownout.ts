@@ -5,8 +5,9 @@ import { readMigrationStatus } from "../monitor/status.js";
 import { changeMode, readModeChanges } from "../store/mode-log.js";
 import type { Database } from "../store/database.js";
 import { CommandError, defineCommand, duration, printJson, UsageError } from "./command.js";
+import { isConfirmed } from "./confirm.js";
 import { databaseHelp, databaseOption, withDatabase } from "./connection.js";
-import { describeBrownout } from "./describe-brownout.js";
+import { describeBrownout, shareText } from "./describe-brownout.js";
 import { type Operator, operatorHelp, operatorOptions, readOperator } from "./operator.js";
 import { number } from "./text.js";
 
@@ -18,6 +19,9 @@ their cookie is not cleared and works again afterwards (unless its owner logs ou
 without a legacy cookie are not touched.
 Which cookies it meets is drawn once for each time it is on. Without options: shows the one that is set.
 
+Without --for or --until it goes on until --stop. That has to be confirmed, as has a share above 10% while
+the verdict of "status" says not yet. In mode observe, where nobody has tokens, it takes --yes.
+
 Options:
   --share     how many of the cookies, as 5% or 0.05; default 5%
   --every     it comes again after so long, such as 1h; goes with --for
@@ -25,6 +29,7 @@ Options:
   --until     when it is over: a time such as 2026-12-01T06:00Z, or a duration such as 2d
   --stop      end it now
 ${operatorHelp}
+  --yes       go on without a question
   --json      print the result as JSON
 ${databaseHelp}
   --help      show this
@@ -34,8 +39,11 @@ Examples:
   koa-session-bridge brownout --share 5% --every 1h --for 5m --until 2d --reason "find the last scripts"
   koa-session-bridge brownout --stop
 
-Exit codes: 0 shown, set or stopped, 1 failed, 2 wrong usage.
+Exit codes: 0 shown, set or stopped, 1 failed, 2 wrong usage, or mode observe, 3 not confirmed.
 `;
+
+const notConfirmed = 3;
+const largeShare = 0.1;
 
 export const brownoutCommand = defineCommand({
   name: "brownout",
@@ -49,9 +57,10 @@ export const brownoutCommand = defineCommand({
     for: { type: "string" },
     until: { type: "string" },
     stop: { type: "boolean", default: false },
+    yes: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
-  async run({ database, stop, json, share, every, for: lasting, until, ...given }) {
+  async run({ database, stop, yes, json, share, every, for: lasting, until, ...given }) {
     const times = { share, every, for: lasting, until };
     const isSet = Object.values(times).some((value) => value !== undefined);
     if (stop && isSet) throw new UsageError("--stop goes with no other option of a brownout.");
@@ -62,7 +71,8 @@ export const brownoutCommand = defineCommand({
     return withDatabase(database, async (db) => {
       if (!isSet && !stop) return show(db, json);
       const told =
-        brownout === null ? await end(db, operator) : await begin(db, brownout, operator);
+        brownout === null ? await end(db, operator) : await begin(db, brownout, operator, yes);
+      if (told === undefined) return notConfirmed;
       if (json) printJson({ brownout });
       else process.stdout.write(`${told.join("\n")}\n`);
       return 0;
@@ -70,17 +80,46 @@ export const brownoutCommand = defineCommand({
   },
 });
 
-async function begin(db: Database, brownout: Brownout, operator: Operator): Promise<string[]> {
+/** Undefined when it is not confirmed. */
+async function begin(
+  db: Database,
+  brownout: Brownout,
+  operator: Operator,
+  yes: boolean,
+): Promise<string[] | undefined> {
   const status = await readMigrationStatus(db);
   if (status.mode === "tokens")
     throw new CommandError(
       "The mode is tokens: cookies are refused already, there is nothing to rehearse.",
     );
+  if (!yes && status.mode === "observe")
+    throw new UsageError(
+      "The mode is observe: nobody has tokens, so it would only turn people away. Go to bridge first; with --yes it is set all the same.",
+    );
+  const doubts = yes ? [] : doubtsAbout(brownout, status);
+  if (doubts.length > 0) {
+    process.stderr.write(doubts.map((doubt) => `${doubt}\n`).join(""));
+    if (!(await isConfirmed("Set it all the same?"))) return undefined;
+  }
   await changeMode(db, { brownout, defaultMode, ...operator });
   return [
     `Brownout of ${describeBrownout(brownout, db.now())}.`,
     estimateOf(brownout, status),
     "Requests without a legacy cookie are not touched. Stop it: koa-session-bridge brownout --stop",
+  ];
+}
+
+function doubtsAbout(
+  { share, everyInSeconds, until }: Brownout,
+  { verdict }: MigrationStatus,
+): string[] {
+  const isEndless = everyInSeconds === null && until === null;
+  const isEarly = share > largeShare && verdict.answer === "not yet";
+  return [
+    ...(isEndless ? ["Without --for or --until it goes on until somebody stops it."] : []),
+    ...(isEarly
+      ? [`It refuses ${shareText(share)} of the cookies, and the verdict of "status" says not yet.`]
+      : []),
   ];
 }
 
@@ -152,7 +191,7 @@ function estimateOf({ share, everyInSeconds, forInSeconds }: Brownout, status: M
   // Today is not over.
   const week = status.days.slice(-8, -1).filter(({ legacy, bearer }) => legacy + bearer > 0);
   if (week.length === 0)
-    return "How many requests that meets is not known: none was counted lately.";
+    return "How many requests that meets is not known: no whole day has been counted yet.";
   const daily = week.reduce((sum, { legacy }) => sum + legacy, 0) / week.length;
   const part = everyInSeconds === null || forInSeconds === null ? 1 : forInSeconds / everyInSeconds;
   const expected = daily * share * part;

@@ -162,6 +162,43 @@ describe("brownout", () => {
     expect((await cli(["brownout", "--stop"], env())).stdout).toBe("There is no brownout.\n");
   });
 
+  test("turns nobody away in observe, and asks for one without an end or a large one too early", async () => {
+    await seedMonth(database.pool, { hitsToday: 4000, mode: "observe", processes: [] });
+    const brownout = (...args: string[]) => cli(["brownout", ...args], env());
+    const observed = await brownout("--share", "5%", "--for", "5m");
+    expect(observed.code).toBe(2);
+    expect(observed.stderr).toMatch(/^The mode is observe: nobody has tokens/);
+    expect(await flag()).toMatchObject({ brownout: null });
+    expect((await brownout("--for", "5m", "--yes")).code).toBe(0);
+    await cli(["mode", "bridge"], env());
+    await brownout("--stop");
+    const [endless, large, both] = await Promise.all([
+      brownout("--share", "5%"),
+      brownout("--share", "11%", "--for", "5m"),
+      brownout("--share", "11%"),
+    ]);
+    expect([endless.code, large.code, both.code]).toEqual([3, 3, 3]);
+    expect(endless.stderr).toMatch(
+      /^Without --for or --until it goes on .*\nNothing was changed\./,
+    );
+    expect(large.stderr).toMatch(/^It refuses 11 % of the cookies, and the verdict .* not yet\.\n/);
+    expect(await flag()).toMatchObject({ brownout: null });
+    const freely = [
+      ["--share", "10%", "--for", "5m"],
+      ["--every", "1h", "--for", "5m"],
+      ["--until", "1d"],
+    ];
+    const runs = await Promise.all(
+      [...freely, ["--yes", "--share", "5%"]].map((args) => brownout(...args)),
+    );
+    expect(runs.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+  });
+
+  test("before a whole day has been counted nobody knows what it meets", async () => {
+    const { stdout } = await cli(["brownout", "--for", "5m"], env());
+    expect(stdout).toContain("is not known: no whole day has been counted yet.");
+  });
+
   test("has nothing to rehearse in tokens; wrong use is told", async () => {
     await database.pool.query(
       `insert into "sessionBridgeMode" ("mode", "changedAt", "changedBy") values ('tokens', now(), 'a')`,
