@@ -18,13 +18,21 @@ export async function loadBridge(given: string | undefined): Promise<SessionBrid
   try {
     module = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
   } catch (error) {
-    throw new CommandError(`--app ${file} cannot be imported: ${reasonOf(error)}`);
+    throw new CommandError(`--app ${file} cannot be imported: ${whyNotImported(error)}`);
   }
   const bridge = [module["bridge"], module["default"]].find(isBridge);
   if (bridge !== undefined) return bridge;
   throw new UsageError(
     `--app ${file} exports no bridge: export what sessionBridge(…) gave, as \`bridge\`.`,
   );
+}
+
+/** Why a module cannot be imported, and what to do where that is its language. */
+export function whyNotImported(error: unknown): string {
+  const reason = reasonOf(error);
+  const isTypeScript = /^Unknown file extension "\.[cm]?tsx?"/.test(reason);
+  if (!isTypeScript) return reason;
+  return 'it is TypeScript: run with NODE_OPTIONS="--import tsx", or name the compiled file';
 }
 
 /**
