@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
+import { nearest } from "./nearest.js";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 type Parsed<O extends Options> = ReturnType<
@@ -67,8 +68,19 @@ function parse<const O extends Options>(args: string[], options: O): Parsed<O> {
   try {
     return parseArgs({ args, options, strict: true, allowPositionals: true });
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    throw new UsageError(tellOf(error as Error, Object.keys(options)));
   }
+}
+
+// Node.js goes on to tell of its own rules for arguments.
+function tellOf({ message }: Error, names: readonly string[]): string {
+  const [sentence = ""] = message
+    .replace("argument is ambiguous", "argument missing")
+    .split(/\.\s/);
+  const [, unknown] = /^Unknown option '--?([^']*)'/.exec(sentence) ?? [];
+  const near = unknown === undefined ? undefined : nearest(unknown, [...names, "help"]);
+  const hint = near === undefined ? "" : ` Did you mean --${near}?`;
+  return `${sentence.replace(/\.$/, "")}.${hint}`;
 }
 
 /** A number above zero from an option. */

@@ -48,9 +48,17 @@ describe("help and wrong usage", () => {
     "an unknown command": [["migrat"], /^Unknown command "migrat"\.\n\nUsage: /],
     "an unknown option": [
       ["migrate", "--databse", "x"],
-      /Unknown option '--databse'[\s\S]*Usage: /,
+      /^Unknown option '--databse'\. Did you mean --database\?\n\nUsage: /,
     ],
-    "an option without its value": [["migrate", "--database"], /argument missing[\s\S]*Usage: /],
+    "an option like none": [["migrate", "--verbose"], /^Unknown option '--verbose'\.\n\nUsage: /],
+    "an option without its value": [
+      ["migrate", "--database"],
+      /^Option '--database <value>' argument missing\.\n\nUsage: /,
+    ],
+    "an option in place of a value": [
+      ["migrate", "--database", "--json"],
+      /^Option '--database' argument missing\.\n\nUsage: /,
+    ],
     "a stray argument": [["keygen", "HS256"], /Unexpected argument 'HS256'[\s\S]*Usage: /],
     "no database": [["migrate"], /^No database: give --database or set DATABASE_URL\.\n\nUsage: /],
     "an unknown algorithm": [["keygen", "--alg", "RS256"], /^Unknown algorithm "RS256"/],
