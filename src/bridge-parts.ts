@@ -74,7 +74,7 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
   });
   // A backfill may count where no request is served.
   events.on("upgraded", () => {
-    monitor.start();
+    monitor.report();
   });
   const backfill = createBackfill(environment, sources, tablesBeside, async () => {
     await fleet.follow();

@@ -1,9 +1,8 @@
 import { BridgeError } from "../errors.js";
 import type { Mode } from "../mode.js";
-import { parseAbout } from "../monitor/about.js";
+import { aliveForInSeconds, readLiveProcesses } from "../monitor/status.js";
 import { isFunction, OptionsReader } from "../options.js";
 import type { OldTable } from "../store/old-table.js";
-import { readFleet } from "../store/read-status.js";
 import { type BackfillOutcome, upgradeBatch } from "./backfill-batch.js";
 import type { LegacyEnvironment } from "./environment.js";
 import { type OldSessions, oldSessionsOf } from "./old-sessions.js";
@@ -54,7 +53,6 @@ const largestBatch = 100;
 // At a low rate, a batch is what is due in this time.
 const batchesPerSecond = 10;
 const modeIsFreshForMs = 2000;
-const aliveForInSeconds = 90;
 const names = ["ratePerSecond", "concurrency", "signal", "onProgress", "source", "isDryRun"];
 
 /**
@@ -164,12 +162,11 @@ function observeRefuser(env: LegacyEnvironment, readMode: () => Promise<Mode>) {
       const cause = new Error("This process is in mode observe: bring the flag to bridge first.");
       throw new BridgeError("issuing-disabled", { cause });
     }
-    const fleet = await readFleet(db, aliveForInSeconds);
-    const observing = fleet.find(({ mode }) => mode === "observe");
+    const observing = (await readLiveProcesses(db)).find(({ mode }) => mode === "observe");
     if (observing === undefined) return;
-    const { host, pid } = parseAbout(observing.about);
+    const { host, pid, seenAt } = observing;
     const cause = new Error(
-      `Process ${pid} on ${host} is in mode observe, or was until ${observing.seenAt.toISOString()}: bring all processes to bridge, and wait ${aliveForInSeconds} seconds for those that have ended.`,
+      `Process ${pid} on ${host} is in mode observe, or was until ${seenAt.toISOString()}: bring all processes to bridge, and wait ${aliveForInSeconds} seconds for those that were killed.`,
     );
     throw new BridgeError("issuing-disabled", { cause });
   };

@@ -17,6 +17,8 @@ export interface About {
   readonly signingKeys: readonly string[];
   /** The process has closed its bridge: it is not one of the fleet any more. */
   readonly hasEnded?: boolean;
+  /** False where no request has come yet, as in a backfill: the process is not one of the fleet. */
+  readonly servesRequests?: boolean;
 }
 
 /** An old session system, as the operator has to know it. */
@@ -44,6 +46,7 @@ export function parseAbout(value: unknown): About {
     poolMax: number(about["poolMax"]),
     isBehindProxy: about["isBehindProxy"] === true,
     ...(about["hasEnded"] === true && { hasEnded: true }),
+    ...(about["servesRequests"] === false && { servesRequests: false }),
     signingKeys: Array.isArray(signingKeys) ? signingKeys.map(text) : [],
     sources: sources.map((source) => ({
       name: text(source["name"]),

@@ -14,6 +14,8 @@ import { readMigrationStatus } from "./status.js";
 export interface Monitor {
   /** At each request: the first one starts the reports. */
   start(): void;
+  /** Starts the reports where no request may come: of a backfill. */
+  report(): void;
   /** A legacy cookie was presented. */
   tellCookie(ctx: Context, source: string, outcome: LegacyOutcome, isBrownout: boolean): void;
   /** Of the whole fleet, with what this process has counted so far. */
@@ -61,7 +63,10 @@ export function createMonitor(
 
   return {
     start: () => {
-      reporter.start();
+      reporter.start({ servesRequests: true });
+    },
+    report: () => {
+      reporter.start({ servesRequests: false });
     },
     tellCookie(ctx, source, outcome, isBrownout) {
       const hit = { source, labels: labelsOf(ctx) };

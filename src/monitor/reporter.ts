@@ -14,8 +14,11 @@ const closeDeadlineInMilliseconds = 5000;
 /** Counts in memory and adds to the database in the background. */
 export interface Reporter {
   count(counted: Counted): void;
-  /** From the first request on: a process that serves none is not one of the fleet. */
-  start(): void;
+  /**
+   * From the first request on: a process that serves none is not one of the fleet. Nor is one that counts
+   * without any, as in a backfill; it says so.
+   */
+  start(options: { servesRequests: boolean }): void;
   /**
    * Adds now all that was counted before, if there ever was a request. Rejects when the database does not
    * answer; nothing is lost by it.
@@ -50,6 +53,7 @@ export function createReporter(
   let reported: { mode: string; at: number } | undefined;
   let flushing: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let servesRequests = false;
   let isClosed = false;
   let isAway = false;
 
@@ -62,7 +66,11 @@ export function createReporter(
       sent = { number: (number += 1), hits };
     }
     const mode = options.mode();
-    const about = { ...options.about(), ...(isClosed && { hasEnded: true }) };
+    const about = {
+      ...options.about(),
+      ...(isClosed && { hasEnded: true }),
+      ...(!servesRequests && { servesRequests }),
+    };
     const report = { id, mode, about, startedAt };
     const { number: flushNumber, hits } = sent;
     const adding = () => addToHits(db, report, flushNumber, hits, dayOf(today()));
@@ -128,7 +136,8 @@ export function createReporter(
       if (known !== undefined) known.count += 1;
       else counts.set(key, { hit: hitOf(day, counter, values, labels), count: 1 });
     },
-    start() {
+    start(given) {
+      servesRequests ||= given.servesRequests;
       if (timer === undefined && !isClosed) schedule();
     },
     // Whoever only asks for the status (the command line) is not one of the fleet.

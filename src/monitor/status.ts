@@ -21,7 +21,8 @@ import { forgottenAfterDays, judge, lookBackInDays, unseenUntil } from "./verdic
 const statusDays = 30;
 const stragglerLimit = 20;
 const changeLimit = 20;
-const aliveForInSeconds = 90;
+/** For how long a process counts as alive that has not been heard of. */
+export const aliveForInSeconds = 90;
 const rememberedForInSeconds = 24 * 60 * 60;
 const secondsPerDay = 24 * 60 * 60;
 const millisecondsPerDay = secondsPerDay * 1000;
@@ -176,9 +177,11 @@ function sourcesOf(fleet: readonly FleetProcess[], now: Date): AboutSource[] {
   return [...new Map(told.map((source) => [keyOf(source), source])).values()];
 }
 
-/** Whether a process has been seen lately, and has not said that it ends. */
-const isAlive = ({ seenAt, hasEnded }: ProcessStatus, now: Date): boolean =>
-  hasEnded !== true && now.getTime() - seenAt.getTime() < aliveForInSeconds * 1000;
+/** Whether a process has been seen lately, serves requests, and has not said that it ends. */
+const isAlive = ({ seenAt, hasEnded, servesRequests }: ProcessStatus, now: Date): boolean =>
+  hasEnded !== true &&
+  servesRequests !== false &&
+  now.getTime() - seenAt.getTime() < aliveForInSeconds * 1000;
 
 function toProcess(process: FleetProcess | undefined): ProcessStatus {
   const epoch = new Date(0);

@@ -285,6 +285,19 @@ describe("A store", () => {
   });
 });
 
+test("a process that only backfills is not one of the fleet, until it serves a request", async () => {
+  const flow = await startFlow(koaSessionSystem("7"), { options: { store: new ListedStore() } });
+  await flow.loginBefore("ada");
+  const app = await flow.bridged();
+  await app.bridge.backfill();
+  const status = await app.bridge.status();
+  expect([status.upgraded, status.processes]).toEqual([1, []]);
+  const { rows } = await flow.database.pool.query(`select "about" from "sessionBridgeProcess"`);
+  expect(rows).toMatchObject([{ about: { servesRequests: false } }]);
+  await app.browser().get("/whoami");
+  expect((await app.bridge.status()).processes).toHaveLength(1);
+});
+
 describe("It is refused", () => {
   test("in mode observe, and while a process of the fleet is in it", async () => {
     const store = new ListedStore();
@@ -308,6 +321,11 @@ describe("It is refused", () => {
     expect(await flow.loggedIn()).toBe(0);
     const counted = await app.bridge.backfill({ isDryRun: true });
     expect(counted).toMatchObject({ "koa-session:koa.sess": { found: 1 } });
+
+    // One that has said that it ends is not waited for.
+    await observing.bridge.close();
+    const done = await app.bridge.backfill();
+    expect(done).toMatchObject({ "koa-session:koa.sess": { upgraded: 1 } });
   });
 
   test("for options that are wrong, all of them at once", async () => {
