@@ -1,4 +1,5 @@
 import pg from "pg";
+import { BridgeError } from "../errors.js";
 import { createDatabase, type Database } from "../store/database.js";
 import { CommandError, UsageError } from "./command.js";
 
@@ -44,5 +45,8 @@ export function reasonOf(error: unknown): string {
   // A failed connection to several addresses is an AggregateError without a message.
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
   if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message} (${reasonOf(error.cause)})`;
+  // The public is told of a log; here the reason follows.
+  const isRefused = error instanceof BridgeError && error.code === "store-misconfigured";
+  const message = isRefused ? "PostgreSQL refuses this role" : error.message;
+  return error.cause === undefined ? message : `${message} (${reasonOf(error.cause)})`;
 }

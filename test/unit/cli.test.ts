@@ -132,6 +132,14 @@ describe("migrate", () => {
   });
 });
 
+test("a role that PostgreSQL does not know is told as that", async () => {
+  const url = new URL(inject("postgres").url);
+  url.username = "nobody_of_that_name";
+  const { code, stderr } = await cli(["status"], { DATABASE_URL: url.href });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^PostgreSQL refuses this role \(.*nobody_of_that_name/);
+});
+
 test("the program starts by itself", async () => {
   expect(await readFile(cliFile, "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
 });
