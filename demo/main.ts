@@ -34,6 +34,10 @@ async function main(): Promise<number> {
     return options.serve
       ? await serve({ url: server.url, pool }, port, interrupted)
       : await play(pool, port);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    process.stderr.write(`Port ${options.port} is in use: give another --port, or none.\n`);
+    return 1;
   } finally {
     await pool.end();
     await server.close();
@@ -64,6 +68,7 @@ function readOptions(): { serve: boolean; port: number | undefined } | 0 | 2 {
     if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) {
       throw new TypeError(`--port must be a number from 1 to 65535`);
     }
+    if (port !== undefined && !values.serve) throw new TypeError("--port goes with --serve");
     return { serve: values.serve, port };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${help}`);
