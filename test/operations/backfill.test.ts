@@ -1,6 +1,7 @@
 import pg from "pg";
 import { describe, expect, test } from "vitest";
-import { bearer, tokensOf } from "../support/app.js";
+import { compasLegacyStore } from "../../src/index.js";
+import { bearer, startBridgedApp, tokensOf } from "../support/app.js";
 import { compasSystem } from "../support/systems/compas.js";
 import { createPgStore, expressSessionSystem } from "../support/systems/express-session.js";
 import { koaGenericSessionSystem } from "../support/systems/koa-generic-session.js";
@@ -102,6 +103,23 @@ describe.each(Object.entries(kinds))("%s", (_, { system, store }) => {
     expect(await flow.application.rows()).toHaveLength(2);
     expect(await flow.loggedIn()).toBe(2);
   });
+});
+
+test("Compas's store is listed under koa-session as well", async () => {
+  const flow = await startFlow(compasSystem());
+  const store = compasLegacyStore(flow.database.pool);
+  const expiresAt = Date.now() + 60_000;
+  const session = { userId: "ada", _expire: expiresAt, _maxAge: 60_000 };
+  await store.set(crypto.randomUUID(), session, 60_000);
+  await store.set(crypto.randomUUID(), session, -1);
+  const app = await startBridgedApp(flow.database.pool, { config: { store, key: "old" } });
+  try {
+    expect(await app.bridge.backfill()).toEqual({
+      "koa-session:old": { found: 1, upgraded: 1, ...none },
+    });
+  } finally {
+    await app.close();
+  }
 });
 
 test("Compas's table is listed in a database of its own", async () => {

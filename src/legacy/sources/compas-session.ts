@@ -8,7 +8,6 @@ import {
 } from "./compas-defaults.js";
 import { tableOf } from "./compas-store.js";
 import { isObject } from "./cookie.js";
-import { firstRowBy, keysOfTable } from "../../store/old-table.js";
 import { koaSessionSource } from "./koa-session.js";
 import type { CreateKoaSession, KoaSessionStore } from "./koa-session-format.js";
 import type { LegacySource } from "../source.js";
@@ -58,7 +57,7 @@ export function compasSession(
     cookieNames: [...source.cookieNames, ...(publicCookie === undefined ? [] : [publicCookie])],
     oldStore: source.oldStore && {
       ...source.oldStore,
-      ...(table && { table, keys: () => keysOfTable(firstRowBy(table.pool), table) }),
+      ...(table && { table }),
     },
     clear(ctx) {
       source.clear(ctx);

@@ -6,7 +6,7 @@ import {
 } from "../../store/compas-table.js";
 import type { Pool } from "../../store/database.js";
 import { isObject } from "./cookie.js";
-import type { OldTable } from "../../store/old-table.js";
+import { firstRowBy, keysOfTable, type OldTable } from "../../store/old-table.js";
 import { isUuid } from "../../store/uuid.js";
 
 /** The store that Compas kept its cookie sessions in, as koa-session wants one. */
@@ -18,6 +18,8 @@ export interface CompasLegacyStore {
   destroy(id: string): Promise<void>;
   /** Deletes what has expired; call it now and then. */
   clean(): Promise<void>;
+  /** The ids of the sessions that have not expired, read from the table as they are asked for. */
+  keys(): AsyncIterable<string>;
 }
 
 const thirtyMinutes = 30 * 60 * 1000;
@@ -44,6 +46,7 @@ export function compasLegacyStore(pool: Pool): CompasLegacyStore {
       if (isUuid(id)) await deleteCompasSession(pool, id);
     },
     clean: () => deleteExpiredCompasSessions(pool),
+    keys: () => keysOfTable(firstRowBy(pool), compasTable),
   };
   tables.set(store, { ...compasTable, pool });
   return store;
