@@ -45,13 +45,18 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
   const resolved = new WeakSet<Context>();
+  const dashboards: ((ctx: Context) => boolean)[] = [];
+  // Whoever watches the numbers is not among them.
+  const watching = new WeakSet<Context>();
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
     monitor.start();
+    if (dashboards.some((serves) => serves(ctx))) watching.add(ctx);
     const timed = timeBeside(next);
     return answering(ctx, timed.next, listener, async (next) => {
       const told = (mode: Mode, credential: PresentedCredential) => {
+        if (watching.has(ctx)) return;
         events.emit("request", { mode, credential, addedInSeconds: timed.addedInSeconds() });
       };
       const mode = await flag.of(ctx);
@@ -61,7 +66,9 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
         });
       }
       const presented = presentedSources(ctx, sources);
-      const isOut = mode !== "tokens" && isBrownedOut(ctx, presented, flag.brownout, db.now());
+      // A rehearsal must not keep out whoever can end it.
+      const isSpared = mode === "tokens" || watching.has(ctx);
+      const isOut = !isSpared && isBrownedOut(ctx, presented, flag.brownout, db.now());
       const credential = await readCredential(ctx, isOut ? "tokens" : mode, presented, paths);
       resolved.add(ctx);
       try {
@@ -89,7 +96,10 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     dashboard: (options) => {
       const { from: modeFrom } = flag;
       const status = () => surface.status();
-      return createDashboard(options, { db, keys: tokens.keys, modeFrom, status, tell });
+      const parts = { db, keys: tokens.keys, modeFrom, status, tell };
+      const { middleware, serves } = createDashboard(options, parts);
+      dashboards.push(serves);
+      return middleware;
     },
     inspectCookie: async (header) => parts.inspector.cookie(header),
     inspectSettings: () => parts.inspector.settings(),
@@ -215,7 +225,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     outcome: LegacyOutcome,
     isBrownout = false,
   ): void {
-    if (source === undefined) return;
+    if (source === undefined || watching.has(ctx)) return;
     monitor.tellCookie(ctx, source.name, outcome, isBrownout);
   }
 

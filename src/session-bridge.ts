@@ -45,7 +45,8 @@ export interface BridgeSurface extends Pick<
   readonly backfill: Backfill;
   /**
    * A middleware that serves a page with the status, and a form that sets the mode of the fleet. It decides by
-   * `authorize` who may; put it after the bridge when that needs `ctx.session`.
+   * `authorize` who may: by `ctx.session` only after the bridge, and then nobody who has a cookie alone gets
+   * in once the mode is `tokens`. Requests to its path are not counted, and no brownout meets them.
    *
    * @throws TypeError that lists every invalid option
    */

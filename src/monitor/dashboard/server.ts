@@ -43,11 +43,14 @@ const maximumNameLength = 100;
 const newsForInSeconds = 60;
 
 /**
- * Serves the page at its path, and passes every other request on.
+ * A middleware that serves the page at its path and passes every other request on; `serves` tells which.
  *
  * @throws TypeError that lists every invalid option
  */
-export function createDashboard(options: DashboardOptions, bridge: DashboardBridge): Middleware {
+export function createDashboard(
+  options: DashboardOptions,
+  bridge: DashboardBridge,
+): { middleware: Middleware; serves: (ctx: Context) => boolean } {
   const { authorize, prefix } = readDashboardOptions(options);
   const { db, keys, modeFrom } = bridge;
   const recent = createRecentStatus(
@@ -55,8 +58,10 @@ export function createDashboard(options: DashboardOptions, bridge: DashboardBrid
     () => db.now(),
   );
 
-  return async (ctx, next) => {
-    if (ctx.path !== prefix && ctx.path !== `${prefix}/`) return next() as Promise<void>;
+  const serves = ({ path }: Context) => path === prefix || path === `${prefix}/`;
+
+  const middleware: Middleware = async (ctx, next) => {
+    if (!serves(ctx)) return next() as Promise<void>;
     protect(ctx);
     const operator = await operatorOf(ctx);
     if (operator === undefined) return refuse(ctx, 403, "You are not allowed to see this page.");
@@ -74,6 +79,7 @@ export function createDashboard(options: DashboardOptions, bridge: DashboardBrid
         return refuse(ctx, 405, "Only GET, HEAD and POST are allowed here.");
     }
   };
+  return { middleware, serves };
 
   async function operatorOf(ctx: Context): Promise<string | undefined> {
     try {
