@@ -49,6 +49,11 @@ describe("changing the mode", () => {
     expect(await told("tokens")).toContain("“safe to drain”, not “safe to drop”");
     expect(await told("tokens")).toContain("is logged out");
     expect(await told("observe")).toContain("Nobody is logged out.");
+    // A page that a browser loads has no token.
+    const lockedOut = "If this page knows you by your session cookie, you may not get in here";
+    for (const mode of ["drain", "tokens"]) expect(await told(mode)).toContain(lockedOut);
+    expect(await told("observe")).not.toContain(lockedOut);
+    expect(await told("tokens")).toContain("<code>koa-session-bridge mode</code> takes it back");
   });
 
   it("takes back a message that is not true", async () => {

@@ -2,7 +2,7 @@ import { type Mode, modes, type ModeOrigin } from "../../mode.js";
 import type { MigrationStatus } from "../migration-status.js";
 import { dateOf, plural } from "./format.js";
 import { markup, type Markup } from "./markup.js";
-import { effects, elsewhere, modeInShort, warning } from "./mode-words.js";
+import { effects, elsewhere, modeInShort, stageOf, warning } from "./mode-words.js";
 
 /** The most characters of a reason. */
 export const maximumReasonLength = 200;
@@ -55,6 +55,7 @@ export function confirmSection(
   const { from, to, reason, operator, seen, token } = change;
   const hesitation = warning(to, from, status);
   const { brownout, processes, verdict } = status;
+  const mayLockOut = stageOf(to) > stageOf(from) && stageOf(to) >= stageOf("drain");
   const others = processes.filter(({ modeFrom }) => modeFrom !== "database").length;
   return markup`
   <section class="card confirm" aria-labelledby="confirm-title">
@@ -71,6 +72,7 @@ export function confirmSection(
     <ul>${effects(to, from, status).map((effect) => markup`<li>${effect}</li>`)}
       <li>Processes follow within about two seconds; ${plural(processes.length, "is alive", "are alive")}${others > 0 && markup`, of which <strong>${others} will not follow</strong>: they do not take their mode from the database`}. You can change it again at any time.</li>
       ${brownout !== null && markup`<li>The brownout stays as it is.</li>`}
+      ${mayLockOut && markup`<li>If this page knows you by your session cookie, you may not get in here any more: the command <code>koa-session-bridge mode</code> takes it back.</li>`}
     </ul>
     <h2>What the audit trail will say</h2>
     <p><b>${operator}</b>: ${from} → ${to}, ${reason === "" ? "without a reason" : markup`“${reason}”`}</p>
