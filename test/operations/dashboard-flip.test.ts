@@ -33,6 +33,32 @@ describe("changing the mode", () => {
     expect((await as(fresh).get(path)).body).toContain("The one live process is in it.");
   });
 
+  it("gives the processes a moment to follow, and warns of those that do not", async () => {
+    const at = world.clock.now();
+    await world.database.pool.query(
+      `insert into "sessionBridgeMode" ("mode", "changedAt", "changedBy") values ('drain', $1, 'bob')`,
+      [at],
+    );
+    const insert = (modeFrom: string) =>
+      world.database.pool.query(
+        `insert into "sessionBridgeProcess" ("id", "flush", "mode", "about", "startedAt", "seenAt")
+        values (gen_random_uuid(), 1, 'bridge', $1::jsonb, $2, $2)`,
+        [JSON.stringify({ host: "api-1", modeFrom }), at],
+      );
+    await insert("database");
+    const browser = as(await world.start());
+    const seen = async () => String((await browser.get(path)).body);
+    expect(await seen()).toContain("Processes are following.");
+    expect(await seen()).not.toContain('<strong class="warn">');
+    world.clock.advance(3);
+    await insert("option");
+    expect(await seen()).toContain("1 of 2 live processes is in another mode");
+    expect((await seen()).match(/<strong class="warn">bridge/g)).toHaveLength(1);
+    world.clock.advance(3);
+    expect(await seen()).toContain("2 of 2 live processes are in another mode");
+    expect((await seen()).match(/<strong class="warn">bridge/g)).toHaveLength(2);
+  });
+
   it("says of each mode what it does to whom, and warns where the verdict does", async () => {
     await world.database.pool.query(
       `insert into "sessionBridgeHit"

@@ -359,6 +359,18 @@ describe("staying up to date", () => {
     await expect.poll(() => updates).toBe(2);
   });
 
+  it("looks again sooner when the mode has just been set", async () => {
+    const { page } = await open();
+    let updates = 0;
+    page.on("response", (response) => {
+      if (response.url().endsWith("?fragment")) updates += 1;
+    });
+    await page.clock.install();
+    await page.goto(`${url}?flipped=bridge`);
+    await page.clock.runFor(2500);
+    await expect.poll(() => updates).toBe(1);
+  });
+
   it("says when its numbers are old", async () => {
     const { page } = await open();
     await app.close();

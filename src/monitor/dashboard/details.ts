@@ -5,6 +5,7 @@ import type { Mode } from "../../mode.js";
 import type { MigrationStatus } from "../migration-status.js";
 import { lookBackInDays } from "../verdict.js";
 import { chart } from "./chart.js";
+import { isBehind } from "./followers.js";
 import { capital, count, dateOf, day, duration, moment, percent } from "./format.js";
 import { type Content, markup, type Markup } from "./markup.js";
 import { type Column, section, table } from "./tables.js";
@@ -170,7 +171,8 @@ function refusals(status: MigrationStatus): Markup {
     <p class="quiet">Commits that merged another’s changes: ${count(merged)}. Errors beside a request: ${count(errors)}.</p>`;
 }
 
-function processes({ processes, at }: MigrationStatus, mode: Mode): Markup {
+function processes(status: MigrationStatus, mode: Mode): Markup {
+  const { processes, at } = status;
   return table(
     "Processes that serve requests",
     [
@@ -181,9 +183,9 @@ function processes({ processes, at }: MigrationStatus, mode: Mode): Markup {
       {
         title: "Mode",
         cell: (process) =>
-          process.mode === mode
-            ? process.mode
-            : markup`<strong class="warn">${process.mode}</strong>`,
+          isBehind(process, mode, status)
+            ? markup`<strong class="warn">${process.mode}</strong>`
+            : process.mode,
       },
       { title: "Mode from", cell: ({ modeFrom }) => modeFrom },
       { title: "Node.js", cell: ({ node }) => node },

@@ -1,6 +1,7 @@
 import { type Mode, modes, type ModeOrigin } from "../../mode.js";
 import type { MigrationStatus } from "../migration-status.js";
 import { lookBackInDays } from "../verdict.js";
+import { followers } from "./followers.js";
 import { capital, count, dateOf, duration, moment, percent, plural } from "./format.js";
 import { markup, type Markup } from "./markup.js";
 import { modeInShort, recentShare, stageOf } from "./mode-words.js";
@@ -40,17 +41,6 @@ function origin({ changes }: MigrationStatus, from: ModeOrigin): Markup {
       return markup`Set for the whole fleet by <b>${change.changedBy}</b> on ${moment(change.changedAt)}${change.reason !== null && markup`: “${change.reason}”`}.`;
     }
   }
-}
-
-function followers({ processes }: MigrationStatus, mode: Mode, from: ModeOrigin): Markup {
-  const all = processes.length;
-  if (all === 0) return markup`No process is alive that has served a request.`;
-  const behind = processes.filter((process) => process.mode !== mode).length;
-  if (behind === 0) {
-    return markup`${all === 1 ? "The one live process is in it." : `All ${all} live processes are in it.`}`;
-  }
-  const why = from === "database" ? "see Processes if that lasts" : "see Processes";
-  return markup`<strong class="warn">${behind} of ${plural(all, "live process", "live processes")} ${behind === 1 ? "is" : "are"} in another mode</strong> (${why}).`;
 }
 
 function brownout({ brownout, at }: MigrationStatus): Markup | undefined {

@@ -4,6 +4,8 @@
  */
 export const script = `(() => {
   const everyMs = 4000;
+  // When the mode has just been set: the server remembers a status for two seconds.
+  const firstMs = location.search.startsWith("?flipped") ? 2200 : everyMs;
   const deadlineMs = 15000;
   const partsOf = (root) => [...root.querySelectorAll("[data-part]")];
   if (partsOf(document).length === 0) return;
@@ -66,5 +68,5 @@ export const script = `(() => {
   }
 
   document.addEventListener("visibilitychange", refresh);
-  timer = setTimeout(refresh, everyMs);
+  timer = setTimeout(refresh, firstMs);
 })();`;
