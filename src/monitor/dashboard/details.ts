@@ -116,7 +116,8 @@ function stragglers({ stragglers }: MigrationStatus): Markup {
         cell: ({ labels, source }) => {
           const all = Object.entries(labels);
           const shown = all.map(
-            ([name, value]) => markup`<span class="label"><span>${name}</span> ${value}</span> `,
+            ([name, value]) =>
+              markup`<span class="label"><span>${name}</span> ${value.trim() === "" ? markup`<em>(empty)</em>` : value}</span> `,
           );
           return markup`${all.length === 0 ? "without labels" : shown}<span class="quiet explained source">${source}</span>`;
         },
