@@ -383,16 +383,22 @@ describe("staying up to date", () => {
 describe("how it looks", () => {
   const widthOf = (page: Page) => page.evaluate("document.documentElement.scrollWidth");
 
-  it("fits a phone, whatever clients send", async () => {
+  it.each([390, 375, 320])("fits a phone of %i pixels, whatever clients send", async (width) => {
     await query(`update "sessionBridgeHit" set "labels" = $1::jsonb where "labels" = $2::jsonb`, [
       JSON.stringify({ client: "M".repeat(60), ["n".repeat(40)]: "W".repeat(60) }),
       JSON.stringify({ client: "ios 4.9" }),
     ]);
     await query(`update "sessionBridgeMode" set "reason" = repeat('r', 200)`);
-    const { page } = await open({ viewport: { width: 390, height: 844 } });
-    expect(await widthOf(page)).toBe(390);
+    // As wide as a date may be.
+    await query(`update "sessionBridgeLink" set "expiresAt" = '2088-12-28T12:00:00Z'`);
+    const { page } = await open({ viewport: { width, height: 844 } });
+    expect(await widthOf(page)).toBe(width);
     for (const summary of await page.locator("summary").all()) await summary.click();
-    expect(await widthOf(page)).toBe(390);
+    expect(await widthOf(page)).toBe(width);
+    const spilled = await page
+      .locator(".numbers dd")
+      .evaluateAll((all: any[]) => all.filter((dd) => dd.scrollWidth > dd.clientWidth).length);
+    expect(spilled).toBe(0);
     const isScrolled = await page
       .getByRole("group", { name: "Who came by cookie alone" })
       .evaluate((box: any) => box.scrollWidth > box.clientWidth);
@@ -400,7 +406,7 @@ describe("how it looks", () => {
     await page.getByRole("radio", { name: /^tokens/ }).check();
     await page.getByLabel("Reason").fill("r".repeat(200));
     await page.getByRole("button", { name: "Continue" }).click();
-    expect(await widthOf(page)).toBe(390);
+    expect(await widthOf(page)).toBe(width);
   });
 
   it("is dark where that is preferred", async () => {

@@ -83,7 +83,6 @@ export function numbersSection(status: MigrationStatus): Markup {
   const adopted = sum((source) => source.adopted);
   const unseen = sum(({ notUpgraded }) => notUpgraded?.count ?? 0);
   const isCounted = status.sources.every(({ notUpgraded }) => notUpgraded !== null);
-  const ends = status.lastCookieExpiresAt;
   return markup`
   <section aria-labelledby="numbers-title">
     <h2 id="numbers-title" class="visually-hidden">In short</h2>
@@ -91,7 +90,16 @@ export function numbersSection(status: MigrationStatus): Markup {
       <div><dt>By cookie alone, ${lookBackInDays} days</dt><dd>${share === undefined ? "–" : percent(share)}</dd><dd class="quiet">${plural(legacy, "request")}</dd></div>
       <div><dt>Sessions that use tokens</dt><dd>${count(adopted)}</dd><dd class="quiet">of ${count(live)} upgraded</dd></div>
       <div><dt>Sessions on a cookie alone</dt><dd>${count(sum((source) => source.remaining) + unseen)}</dd><dd class="quiet">${isCounted ? `${count(unseen)} of them not upgraded` : "as far as they can be counted"}</dd></div>
-      <div><dt>Last cookie ends</dt><dd>${ends === null ? "–" : dateOf(ends)}</dd><dd class="quiet">${ends === null ? "none, or not known" : "that tokens have not replaced"}</dd></div>
+      ${lastCookie(status)}
     </dl>
   </section>`;
+}
+
+// The table of sessions has the ends of the cookies that have come back.
+function lastCookie({ sources, lastCookieExpiresAt: ends }: MigrationStatus): Markup {
+  const isUnseen = ends !== null && !sources.some(({ lastExpiresAt: end }) => end && end >= ends);
+  const [title, meaning] = isUnseen
+    ? ["Cookies may come until", "those that have not come back"]
+    : ["Last cookie ends", ends === null ? "none, or not known" : "that tokens have not replaced"];
+  return markup`<div><dt>${title}</dt><dd>${ends === null ? "–" : dateOf(ends)}</dd><dd class="quiet">${meaning}</dd></div>`;
 }

@@ -153,12 +153,14 @@ tbody th .quiet { font-size: 0.8125rem; }
   .numbers, .column { gap: 0.75rem; }
   .numbers > div { padding: 0.875rem 1rem; }
   .numbers dt + dd, .verdict .answer { font-size: 1.375rem; }
-  .numbers dt + dd { letter-spacing: -0.03em; white-space: nowrap; }
+  .numbers dt + dd { letter-spacing: -0.03em; }
   .freshness { margin-left: 0; width: 100%; }
   form > .quiet { display: block; margin: 0.75rem 0 0; }
 }
 @media (max-width: 34rem) {
   fieldset { grid-template-columns: minmax(0, 1fr); }
+  .numbers > div { padding: 0.75rem; }
+  .numbers dt + dd { font-size: clamp(1rem, 5.2vw, 1.375rem); }
   .stages { grid-template-columns: minmax(0, 1fr); }
   .stages li { padding: 0 0 0.875rem 1.75rem; }
   .stages li:last-child { padding-bottom: 0; }
