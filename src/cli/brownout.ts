@@ -19,8 +19,9 @@ their cookie is not cleared and works again afterwards (unless its owner logs ou
 without a legacy cookie are not touched.
 Which cookies it meets is drawn once for each time it is on. Without options: shows the one that is set.
 
-Without --for or --until it goes on until --stop. That has to be confirmed, as has a share above 10% while
-the verdict of "status" says not yet. In mode observe, where nobody has tokens, it takes --yes.
+Without --until, or --for by itself, it goes on until --stop. One without any end has to be confirmed, as has
+a share above 10% while the verdict of "status" says not yet. In mode observe, where nobody has tokens, it
+takes --yes.
 
 Options:
   --share     how many of the cookies, as 5% or 0.05; default 5%
