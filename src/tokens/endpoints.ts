@@ -92,9 +92,11 @@ export function createEndpoints(prefix: string, actions: EndpointActions): Endpo
   };
 }
 
-// With a bearer token no other site can have made the request on its own.
+// With a token no other site can have made the request on its own. These a browser adds by itself, like a cookie.
+const addedByBrowser = /^(basic|digest|negotiate|ntlm)\b|^$/i;
+
 function refuseCrossSite(ctx: Context): void {
-  if (isCrossSite(ctx) && ctx.get("Authorization") === "")
+  if (isCrossSite(ctx) && addedByBrowser.test(ctx.get("Authorization").trim()))
     throw new BridgeError("cross-site-request");
 }
 

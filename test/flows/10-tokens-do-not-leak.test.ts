@@ -120,11 +120,14 @@ describe("tokens are not offered", () => {
   });
 
   test("by the upgrade endpoint to another site that comes with the cookie", async () => {
-    const headers = { "sec-fetch-site": "cross-site" };
-    const response = await browser.post("/session/upgrade", { headers });
-    expect(response.status).toBe(403);
-    expect(response.body.code).toBe("cross-site-request");
-    expect((await browser.post("/session/logout", { headers })).status).toBe(403);
+    // A password that the browser knows comes along by itself, like the cookie.
+    for (const authorization of [{}, { authorization: "Basic b3A6cGFzc3dvcmQ=" }]) {
+      const headers = { "sec-fetch-site": "cross-site", ...authorization };
+      const response = await browser.post("/session/upgrade", { headers });
+      expect(response.status).toBe(403);
+      expect(response.body.code).toBe("cross-site-request");
+      expect((await browser.post("/session/logout", { headers })).status).toBe(403);
+    }
     expect((await browser.get("/whoami")).body.session).toEqual({ userId: "user-1" });
   });
 
