@@ -94,12 +94,11 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     }),
     backfill: parts.backfill,
     dashboard: (options) => {
-      const { from: modeFrom } = flag;
-      const status = () => surface.status();
-      const parts = { db, keys: tokens.keys, modeFrom, status, tell };
-      const { middleware, serves } = createDashboard(options, parts);
-      dashboards.push(serves);
-      return middleware;
+      const status = () => monitor.status();
+      const { keys } = tokens;
+      const page = createDashboard(options, { db, keys, modeFrom: flag.from, status, tell });
+      dashboards.push(page.serves);
+      return page.middleware;
     },
     inspectCookie: async (header) => parts.inspector.cookie(header),
     inspectSettings: () => parts.inspector.settings(),

@@ -54,7 +54,7 @@ export function createMonitor(
 
   function labelsOf(ctx: Context): Labels {
     try {
-      return bounds.bound(labels(ctx), secretsOf(ctx, readAccessToken(ctx)));
+      return bounds.bound(labels(ctx), secretsOf(ctx, readAccessToken));
     } catch (error) {
       events.emit("error", error as Error);
       return {};
