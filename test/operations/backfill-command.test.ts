@@ -94,7 +94,7 @@ describe("koa-session-bridge backfill", () => {
     [["--concurrency", "1.5"], /^--concurrency must be a whole number/],
     [["--app", worker, "--source", "none"], /source: must be one of compas:oldapp\.sess/],
     [[], /^No application: give --app/],
-    [["--app", main.replace("main", "keygen")], /exports no bridge/],
+    [["--app", main.replace(/main\.ts$/, "keygen.ts")], /exports no bridge/],
   ])("is exit code 2 for %j", async (args, message) => {
     const { code, stdout, stderr } = await backfill(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

@@ -76,7 +76,7 @@ test("the dry run counts what the run then deletes, and deletes nothing", async 
 
 test("interrupted, it says how far it came, and the next run does the rest", async () => {
   await seed({ live: 0, expired: 300, ended: 0 });
-  const args = ["cleanup", "--batch-size", "5", "--pause-ms", "50"];
+  const args = ["cleanup", "--batch-size", "20", "--pause-ms", "100"];
   const stopped = await cli(args, env(), { interruptWhen: (_, stderr) => / % /.test(stderr) });
   expect(stopped.code).toBe(130);
   expect(stopped.stderr).toMatch(/Interrupted after \d+ %\. Run it again/);
