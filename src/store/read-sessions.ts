@@ -27,25 +27,30 @@ interface ReadRow {
   adoptedAt?: Date | null;
 }
 
-const live = `where t."id" = any($1::uuid[]) and t."refreshToken" is not null and t."revokedAt" is null
+const live = `t."refreshToken" is not null and t."revokedAt" is null
     and t."expiresAt" > $2 and s."revokedAt" is null`;
 
 const columns = `t."id" as "tokenId", s."id", s."checksum", s."data"::text as "data", s."maxAgeInSeconds"`;
 
-const readSessions = statement<ReadRow>(
-  "read-sessions",
-  `select ${columns}
-  from "sessionStoreToken" t join "sessionStore" s on s."id" = t."session"
-  ${live}`,
-);
+const select = `select ${columns}
+  from "sessionStoreToken" t join "sessionStore" s on s."id" = t."session"`;
 
-const readLinkedSessions = statement<ReadRow>(
-  "read-linked-sessions",
-  `select ${columns}, l."key", l."source", l."sealedKey", l."bookkeeping", l."adoptedAt"
+const selectLinked = `select ${columns}, l."key", l."source", l."sealedKey", l."bookkeeping", l."adoptedAt"
   from "sessionStoreToken" t join "sessionStore" s on s."id" = t."session"
-  left join "sessionBridgeLink" l on l."session" = s."id"
-  ${live}`,
-);
+  left join "sessionBridgeLink" l on l."session" = s."id"`;
+
+// For a single session PostgreSQL plans the plain comparison faster.
+const one = `where t."id" = $1::uuid and ${live}`;
+const many = `where t."id" = any($1::uuid[]) and ${live}`;
+
+const plain = {
+  one: statement<ReadRow>("read-session", `${select}\n  ${one}`),
+  many: statement<ReadRow>("read-sessions", `${select}\n  ${many}`),
+};
+const linked = {
+  one: statement<ReadRow>("read-linked-session", `${selectLinked}\n  ${one}`),
+  many: statement<ReadRow>("read-linked-sessions", `${selectLinked}\n  ${many}`),
+};
 
 /**
  * Reads the live session of an access token by the token's id. One round trip, shared by all requests
@@ -55,9 +60,12 @@ export function sessionReader(
   db: Database,
   { withLinks }: { withLinks: boolean },
 ): (accessTokenId: string) => Promise<SessionRow | undefined> {
-  const read = withLinks ? readLinkedSessions : readSessions;
+  const read = withLinks ? linked : plain;
   return coalesce(async (ids) => {
-    const rows = await db.rows(read, [ids, db.now()]);
+    const rows =
+      ids.length === 1
+        ? await db.rows(read.one, [ids[0], db.now()])
+        : await db.rows(read.many, [ids, db.now()]);
     return new Map(rows.map((row) => [row.tokenId, toSession(row)]));
   });
 }

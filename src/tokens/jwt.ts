@@ -8,6 +8,7 @@ import {
 } from "jose";
 import type { PairRecord } from "../store/token-pair.js";
 import { isUuid } from "../store/uuid.js";
+import { VerifiedTokens } from "./verified-tokens.js";
 import type { RingKey } from "./keys.js";
 
 /** An access and a refresh token, as strings to hand to the client. */
@@ -43,7 +44,10 @@ export type Verified =
   | { readonly tokenId: string; readonly refusal?: undefined }
   | { readonly tokenId?: undefined; readonly refusal: "unverified" | "expired" };
 
-const unverified: Verified = { refusal: "unverified" };
+const unverified = { refusal: "unverified" } as const;
+
+// Of an HS256 token about 500 bytes each.
+const maximumVerifiedTokens = 20_000;
 
 /** Signs and verifies the two kinds of token. They identify rows; they carry no session data. */
 export interface TokenCodec {
@@ -56,6 +60,7 @@ export interface TokenCodec {
 
 export function createTokenCodec(format: TokenFormat): TokenCodec {
   const { keys, issuer, audience, compas } = format;
+  const verifiedTokens = new VerifiedTokens(maximumVerifiedTokens);
 
   async function sign(
     kind: Kind,
@@ -90,7 +95,11 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     return payload;
   }
 
-  async function verify(kind: Kind, token: string, now: Date): Promise<Verified> {
+  async function verify(
+    kind: Kind,
+    token: string,
+    now: Date,
+  ): Promise<Verified & { expiresAt?: number | undefined }> {
     const header = readHeader(token);
     const origin = header && originOf(header, kind);
     if (header === undefined || origin === undefined) return unverified;
@@ -101,8 +110,10 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
       : keys.filter(({ alg }) => alg === "HS256");
     for (const key of candidates) {
       try {
-        const tokenId = tokenIdIn(await verifyWith(key, token, now, own), kind, origin);
-        return typeof tokenId === "string" && isUuid(tokenId) ? { tokenId } : unverified;
+        const payload = await verifyWith(key, token, now, own);
+        const tokenId = tokenIdIn(payload, kind, origin);
+        if (typeof tokenId !== "string" || !isUuid(tokenId)) return unverified;
+        return { tokenId, expiresAt: payload.exp };
       } catch (error) {
         if (!(error instanceof errors.JOSEError)) throw error;
         // Its signature holds.
@@ -127,7 +138,16 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
         refreshTokenExpiresAt: new Date(refreshTokenExpiresAt * 1000),
       };
     },
-    verifyAccessToken: (token, now) => verify(access, token, now),
+    async verifyAccessToken(token, now) {
+      const known = verifiedTokens.get(token, now);
+      if (known !== undefined) return { tokenId: known };
+      const verified = await verify(access, token, now);
+      const { tokenId, expiresAt } = verified;
+      if (tokenId !== undefined && expiresAt !== undefined) {
+        verifiedTokens.add(token, { tokenId, expiresAt });
+      }
+      return verified;
+    },
     verifyRefreshToken: (token, now) => verify(refresh, token, now),
   };
 }
