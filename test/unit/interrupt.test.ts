@@ -19,7 +19,7 @@ async function start() {
   const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program]);
   let output = "";
   child.stdout.on("data", (text: Buffer) => (output += text.toString()));
-  await expect.poll(() => output).toContain("ready");
+  await expect.poll(() => output, { timeout: 30_000 }).toContain("ready");
   return { child, output: () => output, ended: once(child, "close") };
 }
 
