@@ -12,7 +12,7 @@ export async function answering(
   listener: { tell(error: Error): void; refused(error: BridgeError): void },
   work: (next: Next) => Promise<void>,
 ): Promise<void> {
-  const headers = { ...ctx.response.headers };
+  const { headers } = ctx.response;
   let handler: { error: unknown } | undefined;
   try {
     await work(async () => {

@@ -16,13 +16,35 @@ export interface Changes {
  * changes to the same member the later commit wins.
  */
 export function changesBetween(base: SessionData, current: SessionData): Changes | undefined {
-  const present = new Map(Object.entries(current).filter(([, value]) => value !== undefined));
-  const changed = [...present].filter(
-    ([name, value]) => !(Object.hasOwn(base, name) && isDeepStrictEqual(base[name], value)),
-  );
-  const set = Object.fromEntries(changed);
-  const removed = Object.keys(base).filter((name) => !present.has(name));
-  return removed.length > 0 || changed.length > 0 ? { set, removed } : undefined;
+  const set: SessionData = {};
+  const removed = [];
+  let hasChanged = false;
+  for (const [name, value] of Object.entries(current)) {
+    if (value === undefined || (Object.hasOwn(base, name) && isSame(base[name], value))) continue;
+    setMember(set, name, value);
+    hasChanged = true;
+  }
+  for (const name of Object.keys(base)) {
+    if (!Object.hasOwn(current, name) || current[name] === undefined) removed.push(name);
+  }
+  return hasChanged || removed.length > 0 ? { set, removed } : undefined;
+}
+
+const isSame = (one: unknown, other: unknown): boolean =>
+  typeof one === "object" && typeof other === "object"
+    ? isDeepStrictEqual(one, other)
+    : Object.is(one, other);
+
+/** Sets a member of data; one of the name `__proto__` is data as well, as JSON has it. */
+export function setMember(data: object, name: string, value: unknown): void {
+  if (name === "__proto__")
+    Object.defineProperty(data, name, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  else (data as SessionData)[name] = value;
 }
 
 /** Parses session data; anything but an object (another writer's) counts as empty. */

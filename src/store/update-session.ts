@@ -1,7 +1,8 @@
 import type { Changes, SessionData } from "../commit.js";
+import { inBatches } from "./coalesce.js";
 import { cookieEnd, holdOffer } from "./cookie-hold.js";
 import { checksumOf } from "./create-session.js";
-import { type Database, statement } from "./database.js";
+import { type Database, isRefusal, statement } from "./database.js";
 
 /** A session's data after a commit; it holds the changes of everybody who committed before. */
 export interface CommittedSession {
@@ -11,12 +12,15 @@ export interface CommittedSession {
   readonly data: string;
 }
 
-const merged = `(case jsonb_typeof(s."data") when 'object' then s."data" else '{}' end - $2::text[]) || $3::jsonb`;
+const merge = (removed: string, set: string) =>
+  `("data", "checksum") = (select m."data", ${checksumOf('m."data"')} from (
+    select (case jsonb_typeof(s."data") when 'object' then s."data" else '{}' end - ${removed}) || ${set} as "data"
+  ) m)`;
 
 const mergeChanges = statement<CommittedSession>(
   "merge-changes",
   `update "sessionStore" s
-  set ("data", "checksum") = (select m."data", ${checksumOf('m."data"')} from (select ${merged} as "data") m),
+  set ${merge("$2::text[]", "$3::jsonb")},
     "maxAgeInSeconds" = case when $4::boolean then $5::integer else s."maxAgeInSeconds" end,
     "updatedAt" = $6
   from (
@@ -36,6 +40,25 @@ const mergeLinkedChanges = statement<CommittedSession>(
   ), held as (
     ${holdOffer(cookieEnd("$8", "$6"))}
   ) ${mergeChanges.text}`,
+);
+
+// The same for several sessions. All lock their rows in one order, so that no two wait for each other.
+const mergeChangesOfMany = statement<CommittedSession & { id: string }>(
+  "merge-changes-of-many",
+  `with change as (
+    select * from unnest($1::uuid[], $2::jsonb[], $3::jsonb[], $4::boolean[], $5::integer[])
+      as c ("id", "removed", "set", "setsMaxAge", "maxAgeInSeconds")
+  ), before as (
+    select s."id", s."checksum" from change c join "sessionStore" s on s."id" = c."id"
+    where s."revokedAt" is null order by s."id" for update of s
+  )
+  update "sessionStore" s
+  set ${merge('array(select jsonb_array_elements_text(c."removed"))', 'c."set"')},
+    "maxAgeInSeconds" = case when c."setsMaxAge" then c."maxAgeInSeconds" else s."maxAgeInSeconds" end,
+    "updatedAt" = $6
+  from before join change c on c."id" = before."id"
+  where s."id" = before."id" and s."revokedAt" is null
+  returning s."id", before."checksum" as "previous", s."checksum", s."data"::text as "data"`,
 );
 
 const replaceData = statement<{ checksum: string; data: string }>(
@@ -110,6 +133,48 @@ export async function commitChanges(
           JSON.stringify(link.memberOrder),
         ]);
   return row;
+}
+
+// More would hold up the first of them, and lock their rows for longer.
+const mostCommits = 32;
+
+/**
+ * {@link commitChanges} for requests: what changes within one turn of the event loop is committed by one
+ * statement, each session merged by itself.
+ */
+export function sessionCommitter(
+  db: Database,
+): (sessionId: string, changes: Changes) => Promise<CommittedSession | undefined> {
+  let batch = new Set<string>();
+  const commit = inBatches(async (commits: [string, Changes][]) => {
+    batch = new Set();
+    const [first] = commits;
+    const single = ([id, changes]: [string, Changes]) => commitChanges(db, id, changes);
+    if (first !== undefined && commits.length === 1) return [await single(first)];
+    try {
+      const rows = await db.rows(mergeChangesOfMany, [
+        commits.map(([id]) => id),
+        commits.map(([, { removed }]) => JSON.stringify(removed)),
+        commits.map(([, { set }]) => JSON.stringify(set)),
+        commits.map(([, { maxAgeInSeconds }]) => maxAgeInSeconds !== undefined),
+        commits.map(([, { maxAgeInSeconds }]) => maxAgeInSeconds ?? null),
+        db.now(),
+      ]);
+      const committed = new Map(rows.map((row) => [row.id, row]));
+      return commits.map(([id]) => committed.get(id));
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // Nothing was committed. What one session holds must not cost the others their commit.
+      return commits.map(single);
+    }
+  }, mostCommits);
+
+  return (id, changes) => {
+    // Of two commits to one session the second waits for the row by itself.
+    if (batch.has(id)) return commitChanges(db, id, changes);
+    batch.add(id);
+    return commit([id, changes]);
+  };
 }
 
 /**

@@ -8,8 +8,8 @@ import {
 } from "jose";
 import type { PairRecord } from "../store/token-pair.js";
 import { isUuid } from "../store/uuid.js";
-import { VerifiedTokens } from "./verified-tokens.js";
 import type { RingKey } from "./keys.js";
+import { type VerifiedToken, VerifiedTokens } from "./verified-tokens.js";
 
 /** An access and a refresh token, as strings to hand to the client. */
 export interface TokenPair {
@@ -39,12 +39,12 @@ export interface TokenFormat {
   readonly compas: boolean;
 }
 
-/** The id of a token's row, or why there is none. */
+/** What a verified token says, or why it is refused. */
 export type Verified =
-  | { readonly tokenId: string; readonly refusal?: undefined }
+  | (VerifiedToken & { readonly refusal?: undefined })
   | { readonly tokenId?: undefined; readonly refusal: "unverified" | "expired" };
 
-const unverified = { refusal: "unverified" } as const;
+const unverified: Verified = { refusal: "unverified" };
 
 // Of an HS256 token about 500 bytes each.
 const maximumVerifiedTokens = 20_000;
@@ -95,11 +95,7 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     return payload;
   }
 
-  async function verify(
-    kind: Kind,
-    token: string,
-    now: Date,
-  ): Promise<Verified & { expiresAt?: number | undefined }> {
+  async function verify(kind: Kind, token: string, now: Date): Promise<Verified> {
     const header = readHeader(token);
     const origin = header && originOf(header, kind);
     if (header === undefined || origin === undefined) return unverified;
@@ -112,8 +108,9 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
       try {
         const payload = await verifyWith(key, token, now, own);
         const tokenId = tokenIdIn(payload, kind, origin);
-        if (typeof tokenId !== "string" || !isUuid(tokenId)) return unverified;
-        return { tokenId, expiresAt: payload.exp };
+        const { exp } = payload;
+        if (typeof tokenId !== "string" || !isUuid(tokenId) || exp === undefined) return unverified;
+        return { tokenId, expiresAt: exp };
       } catch (error) {
         if (!(error instanceof errors.JOSEError)) throw error;
         // Its signature holds.
@@ -140,12 +137,9 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     },
     async verifyAccessToken(token, now) {
       const known = verifiedTokens.get(token, now);
-      if (known !== undefined) return { tokenId: known };
+      if (known !== undefined) return known;
       const verified = await verify(access, token, now);
-      const { tokenId, expiresAt } = verified;
-      if (tokenId !== undefined && expiresAt !== undefined) {
-        verifiedTokens.add(token, { tokenId, expiresAt });
-      }
+      if (verified.refusal === undefined) verifiedTokens.add(token, verified);
       return verified;
     },
     verifyRefreshToken: (token, now) => verify(refresh, token, now),

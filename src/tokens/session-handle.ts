@@ -2,9 +2,9 @@ import type { Context } from "koa";
 import { changesBetween, parseData, type SessionData } from "../commit.js";
 import type { SessionRow } from "../store/read-sessions.js";
 import { revokeSession } from "../store/revoke-session.js";
-import { type CommittedSession, commitChanges } from "../store/update-session.js";
+import type { CommittedSession } from "../store/update-session.js";
 import type { TokenPair } from "./jwt.js";
-import { createSession, dataOf, type Session, type SessionOwner } from "./session.js";
+import { createSession, dataOf, type Session, type SessionOwner, shownIn } from "./session.js";
 import type { TokenStore } from "./token-store.js";
 
 /** What the bridge wants to know of the token path. */
@@ -40,7 +40,8 @@ export class SessionHandle implements SessionOwner {
   /** False: nothing is committed. True: stored whether changed or not. */
   isSaved: boolean | null = null;
   #row: SessionRow | undefined;
-  #base: SessionData = {};
+  // The data that changes are told from, as JSON: what the handler does to a session cannot reach it.
+  #base: string;
   #session: Session | false | undefined;
   #maxAgeInSeconds: number | null;
   #maxAgeChanged = false;
@@ -59,6 +60,7 @@ export class SessionHandle implements SessionOwner {
   ) {
     this.#store = store;
     this.#row = row;
+    this.#base = row?.data ?? "{}";
     this.#ctx = options.ctx;
     this.#hooks = options.hooks;
     this.#merged = options.merged;
@@ -91,9 +93,7 @@ export class SessionHandle implements SessionOwner {
   /** `ctx.session` */
   get(): Session | null {
     if (this.#session === false) return null;
-    if (this.#session === undefined) {
-      this.#session = createSession(this, this.#loadBase());
-    }
+    this.#session ??= createSession(this, parseData(this.#base));
     return this.#session;
   }
 
@@ -105,16 +105,8 @@ export class SessionHandle implements SessionOwner {
     }
     if (typeof value !== "object")
       throw new TypeError("ctx.session can only be set to null or an object");
-    if (this.#session === undefined || this.#session === false) this.#loadBase();
     this.#session = createSession(this, value);
     if ("maxAge" in value) this.#session.maxAge = value.maxAge as number;
-  }
-
-  // What the session object shows of the stored data, parsed apart from what the handler may mutate.
-  #loadBase(): SessionData {
-    if (this.#row === undefined) return {};
-    this.#base = dataOf(createSession(this, parseData(this.#row.data)));
-    return parseData(this.#row.data);
   }
 
   /** Brings the store up to date with the session object. */
@@ -135,7 +127,11 @@ export class SessionHandle implements SessionOwner {
   }
 
   #isEmptied(session: Session): boolean {
-    return this.isRemovedWhenEmpty && !session.populated && Object.keys(this.#base).length > 0;
+    return this.isRemovedWhenEmpty && !session.populated && this.#hadMembers();
+  }
+
+  #hadMembers(): boolean {
+    return Object.keys(shownIn(parseData(this.#base), this)).length > 0;
   }
 
   /** The pair that is still to be handed out, if any; asked for once. */
@@ -161,10 +157,10 @@ export class SessionHandle implements SessionOwner {
 
   async #update(row: SessionRow, session: Session, save: boolean): Promise<void> {
     const data = dataOf(session);
-    const changes = changesBetween(this.#base, data);
+    const changes = changesBetween(shownIn(parseData(this.#base), this), data);
     if (changes === undefined && !this.#maxAgeChanged && !save) return;
     const commit = () =>
-      commitChanges(this.#store.db, row.id, {
+      this.#store.commit(row.id, {
         set: {},
         removed: [],
         ...changes,
@@ -203,7 +199,7 @@ export class SessionHandle implements SessionOwner {
 
   // From here on, only what changes after this commit is a change.
   #committed(json: string): void {
-    this.#base = parseData(json);
+    this.#base = json;
     this.#maxAgeChanged = false;
   }
 }

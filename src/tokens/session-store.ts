@@ -5,7 +5,7 @@ import { type Cleaned, deleteExpired } from "../store/cleanup.js";
 import { createDatabase } from "../store/database.js";
 import type { Rotation } from "../store/rotate-tokens.js";
 import { revokeSession } from "../store/revoke-session.js";
-import { commitChanges, replaceSession } from "../store/update-session.js";
+import { replaceSession } from "../store/update-session.js";
 import type { TokenPair } from "./jwt.js";
 import { readTokenSessionOptions, type TokenSessionOptions } from "./options.js";
 import { createTokenStore, type TokenStore } from "./token-store.js";
@@ -112,7 +112,7 @@ export function sessionStoreOver(
       }
       const changes = changesBetween(parseData(base), data);
       if (changes === undefined) return session;
-      const committed = await commitChanges(db, id, changes);
+      const committed = await store.commit(id, changes);
       if (committed === undefined) throw new BridgeError("session-ended");
       const { checksum, data: json } = committed;
       const merged = parseData(json);

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import type { SessionData } from "../commit.js";
+import { type SessionData, setMember } from "../commit.js";
 import { maximumLifetimeInSeconds } from "../options.js";
 
 /**
@@ -52,14 +52,7 @@ class TokenSession {
   constructor(owner: SessionOwner, data: object) {
     this.#owner = owner;
     for (const [name, value] of Object.entries(data)) {
-      if (accessors.has(name)) continue;
-      // Defined, not assigned: a stored `__proto__` stays data.
-      Object.defineProperty(this, name, {
-        value: value as unknown,
-        writable: true,
-        enumerable: true,
-        configurable: true,
-      });
+      if (!accessors.has(name)) setMember(this, name, value);
     }
   }
 
@@ -108,12 +101,11 @@ class TokenSession {
   }
 
   toJSON(): SessionData {
-    return Object.fromEntries(
-      Object.entries(this).filter(
-        ([name, value]) =>
-          (this.#owner.keepsUnderscored || !name.startsWith("_")) && typeof value !== "function",
-      ),
-    );
+    const data: SessionData = {};
+    for (const [name, value] of Object.entries(this)) {
+      if (typeof value !== "function" && !isOwn(name, this.#owner)) setMember(data, name, value);
+    }
+    return data;
   }
 
   [inspect.custom](): SessionData {
@@ -134,24 +126,46 @@ function settle(
   }, callback);
 }
 
+/** Leaves of stored data, which it changes, what a session shows of it. */
+export function shownIn(data: SessionData, owner: SessionOwner): SessionData {
+  for (const name of Object.keys(data)) {
+    if (accessors.has(name) || isOwn(name, owner)) Reflect.deleteProperty(data, name);
+  }
+  return data;
+}
+
+// As in koa-session, where a member of such a name is the library's own.
+const isOwn = (name: string, { keepsUnderscored }: SessionOwner) =>
+  name.startsWith("_") && !keepsUnderscored;
+
 /** What is stored of a session, also when the application has a member of the name `toJSON`. */
 export function dataOf(session: object): SessionData {
   return TokenSession.prototype.toJSON.call(session as TokenSession);
 }
 
+const held = Symbol("session");
+
+interface Holder {
+  [held]: { get(): unknown; set(value: unknown): void };
+}
+
+// The same functions for every request: with functions of its own each context would be of another shape,
+// and every look at any of its members slow.
+const sessionProperty = {
+  get(this: Holder): unknown {
+    return this[held].get();
+  },
+  set(this: Holder, value: unknown): void {
+    this[held].set(value);
+  },
+  configurable: true,
+  enumerable: true,
+};
+
 /** Puts `ctx.session` on one request, where it stands before any accessor on `app.context`. */
-export function defineSession(
-  ctx: object,
-  session: { get(): unknown; set(value: unknown): void },
-): void {
-  Object.defineProperty(ctx, "session", {
-    get: () => session.get(),
-    set: (value: unknown) => {
-      session.set(value);
-    },
-    configurable: true,
-    enumerable: true,
-  });
+export function defineSession(ctx: object, session: Holder[typeof held]): void {
+  (ctx as Holder)[held] = session;
+  Object.defineProperty(ctx, "session", sessionProperty);
 }
 
 /** A session object over its owner, filled with `data`. */

@@ -30,6 +30,8 @@ export interface TokenPath {
   run(ctx: Context, next: Next, credential: BearerCredential): Promise<void>;
   /** The pair of a request that `run` is running; undefined when another path runs it. */
   issueTokens(ctx: Context): Promise<TokenPair> | undefined;
+  /** Whether `run` has been called for this request. */
+  hasBegun(ctx: Context): boolean;
   /** Whether the handler of a request that `run` has run removed its session. */
   isLoggedOut(ctx: Context): boolean;
   /**
@@ -46,7 +48,9 @@ export function createTokenPath(
   hooks?: TokenPathHooks,
 ): TokenPath {
   const { readAccessToken, isForeignToken, onInvalidToken, transport } = options.shared;
-  const handles = new WeakMap<Context, SessionHandle>();
+  // On the context itself: a WeakMap with an entry for each request keeps the garbage collector busy.
+  const kept = Symbol("session handle");
+  const handleOf = (ctx: Context) => (ctx as { [kept]?: SessionHandle })[kept];
 
   return {
     async authenticate(ctx) {
@@ -70,7 +74,7 @@ export function createTokenPath(
         },
         defaultMaxAgeInSeconds: options.tokens.refreshTokenMaxAgeInSeconds,
       });
-      handles.set(ctx, handle);
+      (ctx as { [kept]?: SessionHandle })[kept] = handle;
       defineSession(ctx, handle);
       hooks?.opened(ctx, handle, row);
       try {
@@ -91,15 +95,17 @@ export function createTokenPath(
       }
     },
 
-    isLoggedOut: (ctx) => handles.get(ctx)?.isRemoved === true,
+    hasBegun: (ctx) => handleOf(ctx) !== undefined,
+
+    isLoggedOut: (ctx) => handleOf(ctx)?.isRemoved === true,
 
     refuseUpgrade(ctx) {
-      const isBearer = handles.get(ctx)?.isNew === false;
+      const isBearer = handleOf(ctx)?.isNew === false;
       return Promise.reject(new BridgeError(isBearer ? "already-bearer" : "no-session"));
     },
 
     issueTokens(ctx) {
-      const handle = handles.get(ctx);
+      const handle = handleOf(ctx);
       return handle?.issue().then((pair) => {
         if (pair === undefined) throw new BridgeError("no-session");
         return pair;

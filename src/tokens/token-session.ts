@@ -51,13 +51,11 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   };
   const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
-  const resolved = new WeakSet<Context>();
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
     return answering(ctx, next, listener, async (next) => {
       const credential = endpoints?.isRefresh(ctx) ? noCredential : await path.authenticate(ctx);
-      resolved.add(ctx);
       await path.run(ctx, next, credential);
     });
   };
@@ -77,7 +75,7 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
         refused: listener.refused,
         refresh: sessions.refreshTokens,
         logout,
-        isResolved: (ctx) => resolved.has(ctx),
+        isResolved: (ctx) => path.hasBegun(ctx),
         resolve: (ctx, next) => middleware(ctx as never, next) as Promise<void>,
       });
       return endpoints.middleware;

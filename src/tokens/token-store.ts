@@ -1,4 +1,4 @@
-import { parseData, type SessionData } from "../commit.js";
+import { type Changes, parseData, type SessionData } from "../commit.js";
 import type { TokenRefusal } from "../events.js";
 import { maximumLifetimeInSeconds } from "../options.js";
 import { insertSession } from "../store/create-session.js";
@@ -8,6 +8,7 @@ import { readRefreshedSession } from "../store/read-refreshed-session.js";
 import { reportLeakedSession } from "../store/report-leaked-session.js";
 import { type Rotation, rotateRefreshToken } from "../store/rotate-tokens.js";
 import { insertTokenPair, type PairRecord } from "../store/token-pair.js";
+import { type CommittedSession, sessionCommitter } from "../store/update-session.js";
 import { createTokenCodec, type TokenCodec, type TokenPair } from "./jwt.js";
 import type { ParsedTokenOptions, TokenMaxAges } from "./options.js";
 
@@ -25,6 +26,8 @@ export interface TokenStore {
     data: SessionData,
     maxAgeInSeconds: number | null,
   ): Promise<{ row: SessionRow; pair: TokenPair }>;
+  /** Commits changes to a live session; undefined when it has ended. */
+  commit(sessionId: string, changes: Changes): Promise<CommittedSession | undefined>;
   /** A further pair for a live session; undefined when it has ended. */
   issue(
     session: Pick<SessionRow, "id" | "data" | "maxAgeInSeconds">,
@@ -85,6 +88,7 @@ export function createTokenStore(
     db,
     codec,
     newPair,
+    commit: sessionCommitter(db),
 
     async load(accessToken) {
       const { tokenId, refusal } = await codec.verifyAccessToken(accessToken, db.now());

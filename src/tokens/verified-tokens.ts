@@ -1,4 +1,6 @@
-interface Entry {
+/** What counts of a token whose signature holds. */
+export interface VerifiedToken {
+  /** The id of its row. */
   readonly tokenId: string;
   /** Seconds since the epoch. */
   readonly expiresAt: number;
@@ -10,23 +12,23 @@ interface Entry {
  * oldest entry goes when there are `maximumEntries`.
  */
 export class VerifiedTokens {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, VerifiedToken>();
   readonly #maximumEntries: number;
 
   constructor(maximumEntries: number) {
     this.#maximumEntries = maximumEntries;
   }
 
-  /** The id of a remembered token's row, while the token is valid. */
-  get(token: string, now: Date): string | undefined {
+  /** A remembered token, while it is valid. */
+  get(token: string, now: Date): VerifiedToken | undefined {
     const entry = this.#entries.get(token);
     if (entry === undefined) return undefined;
-    if (entry.expiresAt * 1000 > now.getTime()) return entry.tokenId;
+    if (entry.expiresAt * 1000 > now.getTime()) return entry;
     this.#entries.delete(token);
     return undefined;
   }
 
-  add(token: string, entry: Entry): void {
+  add(token: string, entry: VerifiedToken): void {
     if (this.#entries.size >= this.#maximumEntries) {
       const [oldest] = this.#entries.keys();
       if (oldest !== undefined) this.#entries.delete(oldest);

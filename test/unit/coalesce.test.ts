@@ -44,6 +44,31 @@ describe("look-ups of one turn", () => {
   });
 });
 
+describe("a full batch", () => {
+  test("is loaded at once; what comes after it in the same turn is the next", async () => {
+    const loads: string[][] = [];
+    const look = coalesce((keys) => {
+      loads.push(keys);
+      return Promise.resolve(new Map(keys.map((key) => [key, key])));
+    }, 2);
+    const values = ["a", "b", "a", "c", "b"].map((key) => look(key));
+    expect(loads).toEqual([
+      ["a", "b"],
+      ["a", "c"],
+    ]);
+    expect(await Promise.all(values)).toEqual(["a", "b", "a", "c", "b"]);
+    expect(loads).toHaveLength(3);
+  });
+
+  test("answers no look-up that came after it began to load", async () => {
+    let version = 0;
+    const look = coalesce((keys) => Promise.resolve(new Map(keys.map((key) => [key, version]))), 1);
+    const before = look("a");
+    version = 1;
+    expect(await Promise.all([before, look("a")])).toEqual([0, 1]);
+  });
+});
+
 test("a load that fails fails its own look-ups alone", async () => {
   let isDown = true;
   const look = coalesce((keys) =>

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, UnsecuredJWT } from "jose";
 import { describe, expect, test } from "vitest";
 import { importSigningKey } from "../../src/tokens/keys.js";
+import { VerifiedTokens } from "../../src/tokens/verified-tokens.js";
 import {
   at,
   codecOf,
@@ -133,5 +134,47 @@ describe("is not valid:", () => {
     expect((await codecOf().verifyAccessToken(await forge(key), at(0))).tokenId).toBe(
       pair.accessToken,
     );
+  });
+});
+
+describe("a token that was verified before", () => {
+  test("is refused once it has expired, and when any of its characters is another", async () => {
+    const codec = codecOf();
+    const { accessToken } = await codec.signPair(sessionId, pair);
+    expect(await codec.verifyAccessToken(accessToken, at(0))).toMatchObject({
+      tokenId: pair.accessToken,
+    });
+    expect(await codec.verifyAccessToken(accessToken, at(899))).toMatchObject({
+      tokenId: pair.accessToken,
+    });
+    expect(await codec.verifyAccessToken(accessToken, at(900))).toEqual({ refusal: "expired" });
+    expect(await codec.verifyRefreshToken(accessToken, at(0))).toEqual({ refusal: "unverified" });
+    const end = accessToken.endsWith("A") ? "B" : "A";
+    for (const other of [
+      `${accessToken.slice(0, -2)}${end}${accessToken.at(-1)}`,
+      `${accessToken}A`,
+    ])
+      expect(await codec.verifyAccessToken(other, at(0))).toEqual({ refusal: "unverified" });
+  });
+
+  test("is refused by a ring that its key has left", async () => {
+    const rotated = codecOf({ keys: [es256] });
+    const { accessToken } = await codecOf().signPair(sessionId, pair);
+    const both = codecOf({ keys: [es256, hs256] });
+    expect(await both.verifyAccessToken(accessToken, at(0))).toMatchObject({
+      tokenId: pair.accessToken,
+    });
+    expect(await rotated.verifyAccessToken(accessToken, at(0))).toEqual({ refusal: "unverified" });
+  });
+
+  test("is one of so many at most, and never one that was refused", () => {
+    const tokens = new VerifiedTokens(2);
+    const entry = { tokenId: pair.accessToken, expiresAt: issuedAt + 900 };
+    for (const token of ["a", "b", "c"]) tokens.add(token, entry);
+    expect(["a", "b", "c"].map((token) => tokens.get(token, at(0)))).toEqual([
+      undefined,
+      entry,
+      entry,
+    ]);
   });
 });
