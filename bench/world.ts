@@ -57,14 +57,8 @@ const counts: Record<Sessions, string> = {
   express: `(select sum(("sess"->>'count')::bigint) from ${expressTable})`,
 };
 
-/** The sum of all sessions' counters, once requests that are still at work have ended. */
+/** The sum of all sessions' counters. */
 export async function sumOfCounters(pool: pg.Pool, sessions: Sessions): Promise<number> {
-  const working = `exists (select from pg_stat_activity
-    where "state" <> 'idle' and "backend_type" = 'client backend' and "pid" <> pg_backend_pid())`;
-  for (;;) {
-    const { rows } = await pool.query<{ working: boolean }>(`select ${working} as "working"`);
-    if (rows[0]?.working === false) break;
-  }
   const { rows } = await pool.query<{ sum: string }>(`select ${counts[sessions]} as "sum"`);
   return Number(rows[0]?.sum);
 }
