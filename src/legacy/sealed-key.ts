@@ -1,9 +1,10 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, hash, randomBytes } from "node:crypto";
 import type { RingKey } from "../tokens/keys.js";
 
 /** The key of a link: SHA-256 of source name and legacy key. */
 export function hashLegacyKey(source: string, legacyKey: string): Buffer {
-  return createHash("sha256").update(source).update("\0").update(legacyKey).digest();
+  // As text it comes several times faster than as bytes.
+  return Buffer.from(hash("sha256", `${source}\0${legacyKey}`, "base64url"), "base64url");
 }
 
 // A bearer request knows no legacy key, yet must write through to the old store and end the session
