@@ -1,6 +1,6 @@
 import type Koa from "koa";
 import type { Context, Middleware } from "koa";
-import { bridgingStore } from "./bridging-store.js";
+import { createBridgingStore } from "./bridging-store.js";
 import type { InstalledSource } from "./legacy-path.js";
 import type { LegacySource } from "./source.js";
 
@@ -12,10 +12,11 @@ import type { LegacySource } from "./source.js";
  */
 export function installSources(app: Koa, sources: readonly LegacySource[]): InstalledSource[] {
   return sources.map((source, index) => {
-    if (index === 0) return { ...source, middleware: source.install(app, bridgingStore) };
+    const store = createBridgingStore();
+    if (index === 0) return { ...source, store, middleware: source.install(app, store) };
     const context = Object.create(app.context) as Koa["context"];
     const home = Object.assign(Object.create(app) as Koa, { context });
-    const installed = source.install(home, bridgingStore);
+    const installed = source.install(home, store);
     const middleware: Middleware = (ctx, next) => {
       // An accessor of the first source must not stand in the way of one that keeps the session on `ctx`.
       const session = { value: undefined, writable: true, configurable: true, enumerable: true };
@@ -31,7 +32,7 @@ export function installSources(app: Koa, sources: readonly LegacySource[]): Inst
         signWith(ctx, source.cookieNames, home.keys);
       },
     };
-    return { ...source, middleware, ...prepare };
+    return { ...source, store, middleware, ...prepare };
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Context, Middleware, Next } from "koa";
 import type { LegacyOutcome } from "../events.js";
 import type { Mode } from "../mode.js";
-import { runWithRequest } from "./bridging-store.js";
+import type { SourceStore } from "./bridging-store.js";
 import { BridgeError } from "../errors.js";
 import type { TokenPair } from "../tokens/jwt.js";
 import { legacyCookieLines, withholdRenewals } from "./cookie-lines.js";
@@ -13,6 +13,8 @@ import type { LegacySource } from "./source.js";
 /** A source with its installed middleware. */
 export interface InstalledSource extends LegacySource {
   readonly middleware: Middleware;
+  /** What the middleware was given for a store. */
+  readonly store: SourceStore;
   /** Before anything else looks at the request. */
   prepare?(ctx: Context): void;
 }
@@ -76,7 +78,7 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
         return next() as Promise<void>;
       };
       try {
-        await runWithRequest(
+        await source.store.run(
           request,
           () => source.middleware(request.ctx, handle) as Promise<void>,
         );

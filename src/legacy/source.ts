@@ -73,6 +73,8 @@ export interface LegacySource {
    * for those that it no longer reads there.
    */
   readonly isExpiredByStore?: boolean;
+  /** The old middleware hands `ctx` to its store, and the source hands it on in every call. */
+  readonly handsContext?: boolean;
   /** Gives a request with a bearer token what the old middleware puts on `ctx` beside the session. */
   extendTokenPath?(ctx: Context, session: SessionHandle): void;
   /** How long a new cookie is good for; left out: until the browser is closed, or not known. */
@@ -85,21 +87,23 @@ export interface LegacySource {
 
 /**
  * The store that the old middleware is given in place of its own. Each operation is told how to reach
- * the old store with the old middleware's very arguments.
+ * the old store with the old middleware's very arguments. Without `ctx` it follows the request through the
+ * old middleware.
  */
 export interface BridgingStore {
-  get(key: string, readOld: Reach): Promise<unknown>;
+  get(key: string, readOld: Reach, ctx?: Context): Promise<unknown>;
   set(
     key: string,
     value: unknown,
     writeOld: (ctx: Context | undefined, value: unknown) => unknown,
     destroyOld: Reach,
+    ctx?: Context,
   ): Promise<void>;
-  destroy(key: string, destroyOld: Reach): Promise<void>;
+  destroy(key: string, destroyOld: Reach, ctx?: Context): Promise<void>;
   /** The old middleware keeps a session alive that has not changed; `value` is what it would store. */
   touch(key: string, value: unknown, touchOld: Reach): Promise<void>;
   /** The old middleware took the value that it read last as a valid session. */
-  accept(): void;
+  accept(ctx?: Context): void;
   /** Whether it has taken the value that it read first: the one of the presented credential. */
   isOpened(): boolean;
   /** The key of the session that the request has now. */

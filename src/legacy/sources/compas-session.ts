@@ -115,16 +115,15 @@ function asCompasDoes(
 const renewAfterInSeconds = 30;
 
 function withPublicCookie(store: KoaSessionStore, options: CompasOptions): KoaSessionStore {
-  const contextOf = (given: object) => (given as { ctx?: Context }).ctx;
   return {
     get: (key, maxAge, given) => store.get(key, maxAge, given),
     set(key, value, maxAge, given) {
-      const ctx = contextOf(given);
+      const ctx = given?.ctx;
       if (ctx !== undefined) setPublicCookie(ctx, options, "truthy");
       return store.set(key, value, maxAge, given);
     },
     destroy(key, given) {
-      const ctx = contextOf(given);
+      const ctx = given?.ctx;
       if (ctx !== undefined) setPublicCookie(ctx, options, "");
       return store.destroy(key, given);
     },

@@ -32,10 +32,14 @@ export interface KoaSessionOptions {
 }
 
 export interface KoaSessionStore {
-  get(key: string, maxAge: unknown, options: object): unknown;
-  set(key: string, value: unknown, maxAge: unknown, options: object): unknown;
-  destroy(key: string, options: object): unknown;
+  get(key: string, maxAge: unknown, options: Given): unknown;
+  set(key: string, value: unknown, maxAge: unknown, options: Given): unknown;
+  destroy(key: string, options: Given): unknown;
 }
+
+/** What koa-session hands to its store beside the session; `ctx` from 6.1 on. */
+export type Given =
+  { readonly ctx?: Context | undefined; readonly [option: string]: unknown } | undefined;
 
 /** koa-session's lifetime of a session where none is configured, in milliseconds. */
 export const defaultMaxAge = 24 * 60 * 60 * 1000;
@@ -81,9 +85,32 @@ export function commonSource(options: KoaSessionOptions) {
 export function accepting(options: Pick<KoaSessionOptions, "valid">, store: BridgingStore) {
   return (ctx: Context, value: unknown) => {
     const valid = options.valid === undefined || Boolean(options.valid(ctx, value));
-    if (valid) store.accept();
+    if (valid) store.accept(ctx);
     return valid;
   };
+}
+
+/** Whether koa-session tells its store which request it serves: from 6.1 on. */
+export function handsContext(create: CreateKoaSession): boolean {
+  let handed: unknown;
+  const store = {
+    get(_key: string, _maxAge: unknown, given: Given) {
+      handed = given?.ctx;
+      return new Promise(() => undefined);
+    },
+    set: () => undefined,
+    destroy: () => undefined,
+  };
+  const app = { use: () => undefined, context: {} };
+  const middleware = create({ store }, app);
+  const ctx = Object.assign(Object.create(app.context) as Context, {
+    cookies: { get: () => "a key" },
+  });
+  // Whatever stands around koa-session may want more of a context than this.
+  new Promise((resolve) => {
+    resolve(middleware(ctx, () => Promise.resolve()));
+  }).catch(() => undefined);
+  return handed === ctx;
 }
 
 /** The cookie's value, unless it has to be signed and is not. */

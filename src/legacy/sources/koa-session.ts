@@ -7,6 +7,8 @@ import {
   type CreateKoaSession,
   defaultMaxAge,
   forgetEarlyRead,
+  type Given,
+  handsContext,
   join,
   type KoaSessionOptions,
   type KoaSessionStore,
@@ -100,6 +102,7 @@ function storeSource(
     ...commonSource(options),
     oldStore,
     isTrusted: true,
+    handsContext: handsContext(create),
 
     readKey(ctx) {
       const key = options.externalKey ? options.externalKey.get(ctx) : readCookie(ctx, options);
@@ -113,17 +116,18 @@ function storeSource(
           ContextStore: undefined,
           valid: accepting(options, store),
           store: {
-            get: (key: string, maxAge: unknown, given: object) =>
-              store.get(key, (ctx) => oldStoreFor(ctx).get(key, maxAge, given)),
-            set: (key: string, value: unknown, maxAge: unknown, given: object) =>
+            get: (key: string, maxAge: unknown, given: Given) =>
+              store.get(key, (ctx) => oldStoreFor(ctx).get(key, maxAge, given), given?.ctx),
+            set: (key: string, value: unknown, maxAge: unknown, given: Given) =>
               store.set(
                 key,
                 value,
                 (ctx, next) => oldStoreFor(ctx).set(key, next, maxAge, given),
                 (ctx) => oldStoreFor(ctx).destroy(key, given),
+                given?.ctx,
               ),
-            destroy: (key: string, given: object) =>
-              store.destroy(key, (ctx) => oldStoreFor(ctx).destroy(key, given)),
+            destroy: (key: string, given: Given) =>
+              store.destroy(key, (ctx) => oldStoreFor(ctx).destroy(key, given), given?.ctx),
           },
         },
         app,
