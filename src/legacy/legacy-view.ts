@@ -18,9 +18,8 @@ export class LegacyView {
   readonly #hash: Buffer;
   protected state: LinkState = "unlinked";
   #oldRow: { readonly value: unknown } | undefined;
-  protected base: SessionData = {};
-  /** What the old middleware keeps beside the data, as it was read. */
-  bookkeeping: Bookkeeping = {};
+  // Made when somebody asks: a request that changes nothing does not.
+  #seen: LegacyValue | (() => LegacyValue) = { data: {}, bookkeeping: {} };
   /** The old middleware found the session and took it, or made it in this request. */
   accepted = false;
   /** The presented key was not in the old store: whoever chose it, we did not. */
@@ -57,6 +56,20 @@ export class LegacyView {
   /** The id of the token session, while there is one. */
   get sessionId(): string | undefined {
     return this.link?.sessionId;
+  }
+
+  /** The data as it was read. */
+  protected get base(): SessionData {
+    return this.#asSeen().data;
+  }
+
+  /** What the old middleware keeps beside the data, as it was read. */
+  get bookkeeping(): Bookkeeping {
+    return this.#asSeen().bookkeeping;
+  }
+
+  #asSeen(): LegacyValue {
+    return typeof this.#seen === "function" ? (this.#seen = this.#seen()) : this.#seen;
   }
 
   get hasEnded(): boolean {
@@ -120,16 +133,15 @@ export class LegacyView {
   /** What the old middleware gets to read, given what the old store (or the cookie) holds. */
   present(oldValue: unknown): unknown {
     if (this.hasEnded || this.isRetired) return undefined;
-    if (this.link !== undefined) {
-      if (isOver(this.source, this.link)) return undefined;
+    const { link } = this;
+    if (link !== undefined) {
+      if (isOver(this.source, link)) return undefined;
       if (this.needsOldValue && !exists(oldValue)) return undefined;
-      const { bookkeeping } = this.link;
       // A data cookie that is written has its own, which says when that very cookie expires.
       const hasOwn = !this.hasOldStore && this.source.isReadOnly !== true;
-      const own = hasOwn ? this.split(oldValue).bookkeeping : bookkeeping;
-      const value = { data: linkedData(this.link), bookkeeping: own };
-      this.remember(value);
-      return this.source.join(value);
+      const bookkeeping = hasOwn ? this.split(oldValue).bookkeeping : link.bookkeeping;
+      this.#seen = () => ({ data: linkedData(link), bookkeeping });
+      return this.source.join({ data: linkedData(link), bookkeeping: copyOf(bookkeeping) });
     }
     this.missed = !exists(oldValue);
     if (!this.missed) this.remember(this.split(oldValue));
@@ -167,25 +179,26 @@ export class LegacyView {
   assume(): void {
     this.accepted = true;
     if (this.link === undefined) return;
-    this.remember({ data: linkedData(this.link), bookkeeping: this.link.bookkeeping });
+    const { link } = this;
+    this.#seen = () => ({ data: linkedData(link), bookkeeping: link.bookkeeping });
   }
 
   // A copy: the old middleware hands the same objects to the application, which changes them.
   protected remember(value: LegacyValue): void {
-    const { data, bookkeeping } = JSON.parse(JSON.stringify(value)) as LegacyValue;
-    this.base = data;
-    this.bookkeeping = bookkeeping;
+    this.#seen = copyOf(value);
   }
 
   // The bookkeeping as it is stored: as JSON.
   protected split(value: unknown): LegacyValue {
     const { data, bookkeeping } = this.source.split(value, this.ctx);
-    return { data, bookkeeping: JSON.parse(JSON.stringify(bookkeeping)) as Bookkeeping };
+    return { data, bookkeeping: copyOf(bookkeeping) };
   }
 
   protected get identity(): LegacyIdentity {
     return { source: this.source, legacyKey: this.#legacyKey, hash: this.#hash };
   }
 }
+
+const copyOf = <Value>(value: Value) => JSON.parse(JSON.stringify(value)) as Value;
 
 export const exists = (value: unknown) => value !== undefined && value !== null && value !== false;

@@ -44,8 +44,8 @@ async function readLink(
   const { key, origin, isMinted } = legacyKey;
   const readLinkAndRow = env.readLinkAndRow.get(source.name);
   if (readLinkAndRow !== undefined) {
-    const { link, oldValue } = (await readLinkAndRow(hash.toString("base64url"), key)) ?? {};
-    return { state: link ?? "unlinked", oldRow: { value: oldValue } };
+    const found = await readLinkAndRow(hash.toString("base64url"), key);
+    return { state: found?.link ?? "unlinked", oldRow: rowOf(found?.oldValue ?? null) };
   }
   // Nothing can be linked to a key that was just made.
   const link = isMinted === true ? undefined : await env.readLink(hash.toString("base64url"));
@@ -54,6 +54,13 @@ async function readLink(
   const hasEnded = await env.hasEndedOrigin(origin.toString("base64url"));
   return { state: hasEnded ? "ended" : "unlinked" };
 }
+
+// Of a linked session hardly anybody asks for it.
+const rowOf = (json: string | null) => ({
+  get value(): unknown {
+    return json === null ? undefined : (JSON.parse(json) as unknown);
+  },
+});
 
 /** What the session holds, in the order in which the old middleware stored it. */
 export const linkedData = ({ data, memberOrder }: LiveLink): SessionData =>

@@ -19,11 +19,16 @@ export function inMemberOrder<Value>(value: Value, order: MemberOrder): Value {
       inMemberOrder(item, order.below[index] ?? null),
     ) as Value;
   }
-  const known = order.names.filter((name) => Object.hasOwn(value, name));
-  const names = new Set([...known, ...Object.keys(value)]);
-  const ordered = [...names].map((name) => {
-    const below = order.below[order.names.indexOf(name)] ?? null;
-    return [name, inMemberOrder((value as Record<string, unknown>)[name], below)] as const;
+  const members = value as Record<string, unknown>;
+  const ordered: [string, unknown][] = [];
+  order.names.forEach((name, index) => {
+    if (!Object.hasOwn(value, name)) return;
+    ordered.push([name, inMemberOrder(members[name], order.below[index] ?? null)]);
   });
+  const names = Object.keys(value);
+  if (ordered.length < names.length) {
+    const known = new Set(order.names);
+    for (const name of names) if (!known.has(name)) ordered.push([name, members[name]]);
+  }
   return Object.fromEntries(ordered) as Value;
 }

@@ -142,7 +142,7 @@ export function endedOriginReader(db: Database): (origin: string) => Promise<tru
   });
 }
 
-export function toLink(row: ReadRow): Link {
+export function toLink(row: Omit<ReadRow, "key">): Link {
   const { sessionId, checksum, data, bookkeeping, memberOrder, offer, adoptedAt } = row;
   if (!row.live || sessionId === null || checksum === null || data === null) return "ended";
   const kept = { bookkeeping: bookkeeping ?? {}, memberOrder };

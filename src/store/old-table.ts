@@ -17,11 +17,12 @@ export interface OldTable {
 /** What one look-up finds of a legacy key. */
 export interface LinkAndRow {
   readonly link: Link | undefined;
-  /** What the old store would give: undefined for an unknown or expired session. */
-  readonly oldValue: unknown;
+  /** What the old store would give, as JSON: null for an unknown or expired session. */
+  readonly oldValue: string | null;
 }
 
-interface Row extends ReadRow {
+interface Row extends Omit<ReadRow, "key"> {
+  position: number;
   isLinked: boolean;
   oldValue: string | null;
 }
@@ -36,31 +37,28 @@ export function linkAndRowReader(
 ): (key: string, legacyKey: string) => Promise<LinkAndRow | undefined> {
   const read = statement<Row>(
     "read-links-and-rows",
-    `select k."key", l."key" is not null as "isLinked", ${linkColumns}, o.${table.value}::text as "oldValue"
-    from unnest($1::bytea[], $2::text[]) as k ("key", "id")
+    `select k."position"::integer, l."key" is not null as "isLinked", ${linkColumns}, o.${table.value}::text as "oldValue"
+    from unnest($1::bytea[], $2::text[]) with ordinality as k ("key", "id", "position")
     left join "sessionBridgeLink" l on l."key" = k."key"
     left join "sessionStore" s on s."id" = l."session"
     left join ${table.name} o on o.${table.key} = k."id"::${table.keyType} and o.${table.expires} > $3::timestamptz`,
   );
   const lookUp = coalesce(async (pairs) => {
-    const keys = pairs.map((pair) => pair.split(" ", 1)[0] ?? "");
-    const ids = pairs.map((pair, index) => idOf(table, pair.slice((keys[index]?.length ?? 0) + 1)));
-    const rows = await db.rows(read, [
-      keys.map((key) => Buffer.from(key, "base64url")),
-      ids,
-      new Date(),
-    ]);
+    const keys = pairs.map((pair) => Buffer.from(pair.slice(0, keyLength), "base64url"));
+    const ids = pairs.map((pair) => idOf(table, pair.slice(keyLength)));
+    const rows = await db.rows(read, [keys, ids, new Date()]);
     return new Map(
       rows.map((row) => {
-        const link = row.isLinked ? toLink(row) : undefined;
-        const oldValue: unknown = row.oldValue === null ? undefined : JSON.parse(row.oldValue);
-        const key = row.key.toString("base64url");
-        return [pairs[keys.indexOf(key)] ?? "", { link, oldValue }];
+        const { position, isLinked, oldValue } = row;
+        return [pairs[position - 1] ?? "", { link: isLinked ? toLink(row) : undefined, oldValue }];
       }),
     );
   });
-  return (key, legacyKey) => lookUp(`${key} ${legacyKey}`);
+  return (key, legacyKey) => lookUp(key + legacyKey);
 }
+
+// Of SHA-256 in base64url.
+const keyLength = 43;
 
 // PostgreSQL would refuse the whole look-up for one key that it cannot hold.
 const idOf = ({ keyType }: OldTable, id: string) =>
