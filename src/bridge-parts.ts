@@ -7,6 +7,7 @@ import type { LegacyEnvironment } from "./legacy/environment.js";
 import { installSources } from "./legacy/install.js";
 import { createLegacyPath } from "./legacy/legacy-path.js";
 import { createOffers } from "./legacy/offer.js";
+import { createOfferSigner } from "./legacy/signed-offers.js";
 import { createWriteThrough } from "./legacy/write-through.js";
 import { createModeFlag } from "./mode.js";
 import { createFleetFlag } from "./mode-poll.js";
@@ -34,6 +35,7 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
   const environment: LegacyEnvironment = {
     ...parsed,
     store,
+    signOffer: createOfferSigner(store.codec),
     events,
     keys: tokens.keys,
     readLink: linkReader(db),

@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import type { BridgeErrorCode } from "./errors.js";
 import type { Mode } from "./mode.js";
 
@@ -56,16 +55,18 @@ export interface BridgeEvents extends TokenEvents {
   adopted: [{ source: string; sessionId: string }];
 }
 
+type Listener = (...args: never[]) => unknown;
+
 /** Tells listeners; a listener that throws fails nobody's request, and `error` needs none. */
 export class Events<Map extends Record<keyof Map, unknown[]>> {
-  readonly #emitter = new EventEmitter();
+  readonly #listeners = new globalThis.Map<keyof Map, readonly Listener[]>();
 
   on<Name extends keyof Map & string>(name: Name, listener: (...args: Map[Name]) => unknown): void {
-    this.#emitter.on(name, listener as (...args: unknown[]) => void);
+    this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), listener]);
   }
 
   emit<Name extends keyof Map & string>(name: Name, ...args: Map[Name]): void {
-    for (const listener of this.#emitter.listeners(name)) {
+    for (const listener of this.#listeners.get(name) ?? []) {
       try {
         const told: unknown = (listener as (...args: Map[Name]) => unknown)(...args);
         if (told instanceof Promise) told.catch(warn);

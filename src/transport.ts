@@ -11,8 +11,7 @@ const upgradeHeader = "Session-Upgrade";
 /** Marks a response that carries tokens, or says where to get them: for nobody's cache. */
 export function forbidCaching(ctx: Context): void {
   ctx.set("Cache-Control", "no-store");
-  ctx.vary("Authorization");
-  ctx.vary("Cookie");
+  ctx.vary(["Authorization", "Cookie"]);
 }
 
 /** Hands a pair to the client, in the response or by the user's function. */

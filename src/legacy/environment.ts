@@ -3,10 +3,12 @@ import type { Link } from "../store/links.js";
 import type { linkAndRowReader } from "../store/old-table.js";
 import type { RingKey } from "../tokens/keys.js";
 import type { TokenStore } from "../tokens/token-store.js";
+import type { OfferSigner } from "./signed-offers.js";
 
 /** What all legacy sessions of a bridge share. */
 export interface LegacyEnvironment {
   readonly store: TokenStore;
+  readonly signOffer: OfferSigner;
   readonly keys: readonly RingKey[];
   readonly events: Events<BridgeEvents>;
   readonly readLink: (key: string) => Promise<Link | undefined>;

@@ -133,7 +133,7 @@ export class LegacySession extends LegacyView {
   async offer(): Promise<TokenPair | undefined> {
     const link = this.link;
     const pair = link && (await pairOnOffer(this.env, this.identity, link));
-    return pair && this.env.store.codec.signPair(link.sessionId, pair);
+    return pair && this.env.signOffer(link.sessionId, pair);
   }
 
   /** A further pair for a session whose tokens are in use already. */

@@ -21,7 +21,9 @@ export class LabelBounds {
    */
   bound(labels: unknown, isSecret: (value: string) => boolean): Labels {
     if (typeof labels !== "object" || labels === null) return {};
-    const entries = Object.entries(labels)
+    const given = Object.entries(labels);
+    if (given.length === 0) return {};
+    const entries = given
       .filter(([name, value]) => value !== undefined && value !== null && !isSecret(name))
       .map(([name, value]) => [
         tidy(name, maximumNameLength),
