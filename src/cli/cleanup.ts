@@ -22,7 +22,7 @@ Options:
   --cookie-linger-in-seconds N
               the application's cookieLingerInSeconds; default: as its processes told, else 86400
   --batch-size N
-              rows looked at in one statement; default 5000
+              about so many rows are looked at in one statement; default 5000
   --pause-ms N
               rest after each statement, for a busy database; default 0
   --json      print the result as JSON

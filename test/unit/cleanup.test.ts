@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { createSessionStore, type SessionStore } from "../../src/tokens/index.js";
 import { TestClock } from "../support/clock.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
+import { seedManySessions } from "../support/many-sessions.js";
 
 const day = 24 * 60 * 60;
 let database: TestDatabase;
@@ -67,19 +68,22 @@ test("the tokens of a rotated pair go, the session and its live pair stay", asyn
   expect(await store.refreshTokens(second.refreshToken)).toBeDefined();
 });
 
-test("in batches, a page of rows a statement, to the last row", async () => {
-  const pairs = await Promise.all(
-    Array.from({ length: 25 }, (_, index) => store.create({ index })),
+test("in batches, a statement for each block, to the last row", async () => {
+  const { pool, statements } = database;
+  await seedManySessions(pool, { live: 500, expired: 1500, links: 0 });
+  const { rows } = await pool.query<{ blocks: number }>(
+    `select sum(pg_relation_size(t) / current_setting('block_size')::int)::int as "blocks"
+    from unnest(array['"sessionStore"', '"sessionStoreToken"']::regclass[]) t`,
   );
-  await Promise.all(pairs.slice(0, 20).map(({ sessionId }) => store.invalidate({ id: sessionId })));
-  clock.advance(1);
-  database.statements.reset();
-  const cleaned = await store.cleanupExpiredSessions({ maxRevokedAgeInDays: 0, batchSize: 10 });
-  expect(cleaned).toEqual({ refreshTokens: 20, sessions: 20, links: 0 });
-  // 50 tokens and 25 sessions by ten, each table with an empty last page at most, and no links.
-  expect(database.queries.length).toBeLessThanOrEqual(6 + 4 + 1);
-  expect(database.queries.length).toBeGreaterThan(5);
-  expect(await counts()).toEqual({ sessions: 5, tokens: 10, links: 0 });
+  statements.reset();
+  const cleaned = await store.cleanupExpiredSessions({ batchSize: 10 });
+  expect(cleaned).toEqual({ refreshTokens: 1500, sessions: 1500, links: 0 });
+  expect(database.queries).toHaveLength(rows[0]!.blocks + 1);
+  expect(await counts()).toEqual({ sessions: 500, tokens: 1000, links: 0 });
+
+  statements.reset();
+  await store.cleanupExpiredSessions({ batchSize: 1_000_000 });
+  expect(database.queries).toHaveLength(3);
 });
 
 describe("a session that was upgraded", () => {
