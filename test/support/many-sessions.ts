@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import type pg from "pg";
 
-/** How many sessions there are; each has one pair of tokens. */
+/** How many sessions there are; each has one pair of tokens, and the ids are those of bench/credentials.ts. */
 export interface ManySessions {
   readonly live: number;
   /** Their tokens expired a month ago. They are the oldest rows, as in life. */
@@ -9,20 +8,6 @@ export interface ManySessions {
   /** How many of all, counted from the oldest, were upgraded from a cookie. */
   readonly links: number;
 }
-
-/** Of one of the seeded sessions: the expired are numbered from 1, the live follow them. */
-export const seededId = (kind: "session" | "access" | "refresh", n: number): string =>
-  createHash("md5")
-    .update(`${kind}${n}`)
-    .digest("hex")
-    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-
-/** The key of the link of a seeded session. */
-export const seededLinkKey = (n: number): Buffer =>
-  createHash("sha256").update(`cookie${n}`).digest();
-
-/** The data of each. */
-export const seededData = { userId: 4711, name: "Ada", roles: ["admin", "editor"], count: 0 };
 
 const tables = [`"sessionStore"`, `"sessionStoreToken"`, `"sessionBridgeLink"`];
 
@@ -37,11 +22,10 @@ export async function seedManySessions(pool: pg.Pool, many: ManySessions): Promi
   const id = (kind: string) => `md5('${kind}' || n)::uuid`;
   const old = (column: string) =>
     `${column} - case when n <= ${expired} then interval '60 days' else '0' end`;
-  const data = JSON.stringify(seededData);
   const rows = (count: number) => `from generate_series(1, ${count}) n`;
   for (const statement of [
     `insert into "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt")
-      select ${id("session")}, encode(sha256('${data}'), 'hex'), '${data}', ${old("now()")}, ${old("now()")} ${rows(total)}`,
+      select ${id("session")}, encode(sha256(n::text::bytea), 'hex'), jsonb_build_object('userId', n, 'count', 0) || '{"name": "Ada", "roles": ["admin", "editor"]}', ${old("now()")}, ${old("now()")} ${rows(total)}`,
     `insert into "sessionStoreToken" ("id", "session", "refreshToken", "expiresAt", "createdAt")
       select case when k = 1 then ${id("refresh")} else ${id("access")} end, ${id("session")},
         case when k = 2 then ${id("refresh")} end, ${old("now() + interval '30 days'")}, ${old("now()")}

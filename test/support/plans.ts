@@ -1,0 +1,60 @@
+import type pg from "pg";
+
+/** A way in which a plan reaches a table. */
+export interface Scan {
+  /** Such as `Index Scan`. */
+  readonly type: string;
+  readonly table: string;
+  readonly index: string | undefined;
+}
+
+interface Node {
+  readonly "Node Type": string;
+  readonly "Relation Name"?: string;
+  readonly "Index Name"?: string;
+  readonly Plans?: readonly Node[];
+}
+
+/**
+ * How PostgreSQL would carry out a statement with these values; without any, how it would with whatever
+ * values, as of a prepared statement (PostgreSQL 16). Nothing is carried out.
+ */
+export async function scansOf(
+  client: pg.Pool | pg.PoolClient,
+  { text, values }: { text: string; values?: unknown[] },
+): Promise<Scan[]> {
+  const options = values === undefined ? "generic_plan, format json" : "format json";
+  const explain = `explain (${options}) ${text}`;
+  const { rows } = await client.query<{ "QUERY PLAN": [{ Plan: Node }] }>(
+    values === undefined ? explain : { text: explain, values },
+  );
+  return scansIn(rows[0]!["QUERY PLAN"][0].Plan);
+}
+
+function scansIn(node: Node): Scan[] {
+  const { "Node Type": type, "Relation Name": table, "Index Name": index } = node;
+  const own =
+    type.endsWith("Scan") && (table ?? index) ? [{ type, table: table ?? "", index }] : [];
+  return [...own, ...(node.Plans ?? []).flatMap(scansIn)];
+}
+
+/** The tables that grow with the number of sessions. */
+const large = ["sessionStore", "sessionStoreToken", "sessionBridgeLink", "session"];
+
+/** The large tables that a plan reads from end to end. */
+export const wholeTables = (scans: readonly Scan[]): string[] =>
+  scans
+    .filter(({ type, table }) => type === "Seq Scan" && large.includes(table))
+    .map(({ table }) => table);
+
+/** What a foreign key's trigger does when a row goes that is referred to: a look-up by each column that refers. */
+export async function referenceLookUps(
+  pool: pg.Pool,
+): Promise<{ text: string; values: unknown[] }[]> {
+  const { rows } = await pool.query<{ text: string }>(
+    `select format('select from %s where %I = $1', c.conrelid::regclass, a.attname) as "text"
+    from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
+    where c.contype = 'f' order by 1`,
+  );
+  return rows.map(({ text }) => ({ text, values: [crypto.randomUUID()] }));
+}
