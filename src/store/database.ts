@@ -13,8 +13,10 @@ export interface Pool {
 export interface PoolClient {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
   on(event: "error", listener: (error: Error) => void): unknown;
-  on(event: "notification", listener: () => void): unknown;
+  on(event: "notification", listener: (message?: { payload?: string }) => void): unknown;
   release(destroy?: boolean): void;
+  /** The process id that PostgreSQL, or a pooler in between, has given the connection. */
+  readonly processID?: number | null;
 }
 
 /** One SQL statement; its rows are promised by the type. */

@@ -1,4 +1,5 @@
 import { type Database, type Pool, statement } from "./database.js";
+import { listen } from "./listen.js";
 
 /** One change of the flag. */
 export interface ModeChange {
@@ -88,24 +89,6 @@ export async function listenForMode(
   changed: () => void,
   lost: (error: Error) => void,
 ): Promise<() => void> {
-  const client = await pool.connect();
-  let isReleased = false;
-  const release = () => {
-    if (isReleased) return;
-    isReleased = true;
-    // What has listened must not go back among the connections of requests.
-    client.release(true);
-  };
-  client.on("error", (error) => {
-    release();
-    lost(error);
-  });
-  client.on("notification", changed);
-  try {
-    await client.query(`listen "${channel}"`);
-  } catch (error) {
-    release();
-    throw error;
-  }
+  const { release } = await listen(pool, channel, { heard: changed, lost });
   return release;
 }
