@@ -3,13 +3,11 @@ import type { LegacySource } from "./legacy/source.js";
 import { type GivenMode, type ModeOption, modeVariable, readMode } from "./mode.js";
 import { describe, OptionsReader } from "./options.js";
 import {
-  isPool,
   type ParsedSharedOptions,
   readSharedOptions,
   type SharedOptions,
   sharedOptionNames,
 } from "./common-options.js";
-import type { Pool } from "./store/database.js";
 import {
   type ParsedTokenOptions,
   readTokenOptions,
@@ -36,11 +34,6 @@ export interface SessionBridgeOptions extends SharedOptions {
    * line sets for the whole fleet, else `"bridge"`.
    */
   mode?: ModeOption;
-  /**
-   * A pool that connects to PostgreSQL itself and not by a pooler, such as `pool` where there is none: one
-   * of its connections listens, and a change of the flag in PostgreSQL is seen at once.
-   */
-  directPool?: Pool;
   /** How long after adoption the cookie still opens the session. Default 86400 (a day). */
   cookieLingerInSeconds?: number;
   /** A further condition on offering tokens to a client that comes with a cookie. */
@@ -62,7 +55,6 @@ export interface ParsedBridgeOptions {
   readonly tokens: ParsedTokenOptions;
   readonly sources: readonly LegacySource[];
   readonly mode: GivenMode;
-  readonly directPool: Pool | undefined;
   readonly cookieLingerInSeconds: number;
   readonly writeThrough: boolean;
   readonly allowUnsigned: boolean;
@@ -76,7 +68,6 @@ const names = [
   ...sharedOptionNames,
   "tokens",
   "mode",
-  "directPool",
   "cookieLingerInSeconds",
   "writeThrough",
   "allowUnsigned",
@@ -90,7 +81,7 @@ export function readBridgeOptions(options: SessionBridgeOptions): ParsedBridgeOp
   const reader = new OptionsReader("sessionBridge");
   const raw = reader.object("options", options, names);
   const parsed = {
-    shared: readSharedOptions(reader, raw),
+    shared: readSharedOptions(reader, raw, 2),
     tokens: readTokenOptions(
       reader,
       "tokens.",
@@ -98,7 +89,6 @@ export function readBridgeOptions(options: SessionBridgeOptions): ParsedBridgeOp
     ),
     sources: readSources(reader, raw["legacy"]),
     mode: readMode(reader, raw["mode"], process.env[modeVariable]),
-    directPool: readDirectPool(reader, raw),
     cookieLingerInSeconds: reader.seconds(
       "cookieLingerInSeconds",
       raw["cookieLingerInSeconds"],
@@ -112,25 +102,6 @@ export function readBridgeOptions(options: SessionBridgeOptions): ParsedBridgeOp
   };
   reader.finish();
   return parsed;
-}
-
-function readDirectPool(reader: OptionsReader, raw: Record<string, unknown>): Pool | undefined {
-  const { directPool, pool } = raw;
-  const expected = "a Pool of the pg package";
-  const read = reader.optional<Pool | undefined>(
-    "directPool",
-    directPool,
-    isPool,
-    expected,
-    undefined,
-  );
-  if (read !== undefined && read === pool && read.options?.max === 1) {
-    reader.problem(
-      "directPool",
-      "would keep the only connection of pool: give it a pool of its own",
-    );
-  }
-  return read;
 }
 
 function readSources(reader: OptionsReader, value: unknown): LegacySource[] {

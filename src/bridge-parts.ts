@@ -16,6 +16,7 @@ import { createMonitor } from "./monitor/monitor.js";
 import { createDatabase } from "./store/database.js";
 import { endedOriginReader, linkReader } from "./store/links.js";
 import { linkAndRowReader, type OldTable } from "./store/old-table.js";
+import { createSessionCache } from "./store/session-cache.js";
 import { refresher, sessionStoreOver } from "./tokens/session-store.js";
 import { createTokenPath } from "./tokens/token-path.js";
 import { createTokenStore } from "./tokens/token-store.js";
@@ -24,8 +25,12 @@ import { createTokenStore } from "./tokens/token-store.js";
 export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
   const { shared, tokens } = parsed;
   const events = new Events<BridgeEvents>();
+  const tell = (error: Error) => {
+    events.emit("error", error);
+  };
   const db = createDatabase(shared);
-  const store = createTokenStore(db, tokens, { withLinks: true });
+  const cache = createSessionCache(db, shared, tell);
+  const store = createTokenStore(db, tokens, { withLinks: true, cache });
   const tablesBeside = new Map(
     parsed.sources.flatMap(({ name, oldStore }): [string, OldTable][] => {
       const { pool = shared.pool, ...table } = oldStore?.table ?? {};
@@ -45,10 +50,7 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
     hasEndedOrigin: endedOriginReader(db),
   };
   const sources = installSources(app, parsed.sources);
-  const tell = (error: Error) => {
-    events.emit("error", error);
-  };
-  const fleet = createFleetFlag(db, parsed.directPool, {
+  const fleet = createFleetFlag(db, shared.directPool, {
     tell,
     // Whoever has set the flag waits for the processes to say that they follow.
     changed: () => void monitor.flush().catch(tell),
@@ -87,6 +89,7 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
     environment,
     events,
     db,
+    cache,
     sources,
     flag,
     paths,

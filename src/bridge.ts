@@ -105,6 +105,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     probeOldStores: async () => parts.inspector.oldStores(),
     close: async () => {
       flag.close();
+      parts.cache?.close();
       await monitor.close();
       release();
     },

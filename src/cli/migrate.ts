@@ -5,11 +5,12 @@ import { grantMigrationTable, isForbidden } from "./check-database.js";
 import { CommandError, defineCommand, printJson } from "./command.js";
 import { databaseHelp, databaseOption, reasonOf, withDatabase } from "./connection.js";
 
-const help = `Usage: koa-session-bridge migrate [--check] [--database URL] [--json]
+const help = `Usage: koa-session-bridge migrate [--cache] [--check] [--database URL] [--json]
 
 Creates or updates the tables in PostgreSQL. Safe to repeat and to run from several machines at once.
 
 Options:
+  --cache     also the triggers that the option cache needs; they slow down every change of a session
   --check     change nothing, tell what is missing
 ${databaseHelp}
   --json      print the result as JSON
@@ -29,13 +30,14 @@ export const migrateCommand = defineCommand({
   help,
   options: {
     ...databaseOption,
+    cache: { type: "boolean", default: false },
     check: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
-  run: ({ database, check, json }) =>
+  run: ({ database, cache, check, json }) =>
     withDatabase(database, async (db, pool) => {
       if (check) {
-        const missing = await missingMigrations(pool).catch(async (error: unknown) => {
+        const missing = await missingMigrations(pool, { cache }).catch(async (error: unknown) => {
           throw new CommandError(
             `Which migrations are missing cannot be told: ${reasonOf(error)}${await adviceOf(db, error)}`,
           );
@@ -45,7 +47,7 @@ export const migrateCommand = defineCommand({
         else process.stdout.write(missing.map((name) => `Missing ${name}\n`).join(""));
         return missing.length === 0 ? 0 : 1;
       }
-      const applied = await migrate(pool).catch((error: unknown) => {
+      const applied = await migrate(pool, { cache }).catch((error: unknown) => {
         throw new CommandError(`Migration failed, nothing was changed: ${reasonOf(error)}`);
       });
       if (json) printJson({ applied });

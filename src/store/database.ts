@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { BridgeError } from "../errors.js";
+import { ChangedSessions } from "./changed-sessions.js";
 
 /** What the package needs of a `pg` Pool. */
 export interface Pool {
@@ -39,6 +40,14 @@ export interface Database {
   generateId(): string;
   /** One round trip. Throws a {@link BridgeError}, never the driver's error. */
   rows<Row>(statement: Statement<Row>, values: unknown[]): Promise<Row[]>;
+  /** The same for a statement that changes these sessions: what is cached of them ends with the answer. */
+  change<Row>(
+    sessionIds: string | readonly string[],
+    statement: Statement<Row>,
+    values: unknown[],
+  ): Promise<Row[]>;
+  /** Where changes are noted, if anything is cached. */
+  readonly changes: ChangedSessions | undefined;
 }
 
 /** How many statements a pool carries out at once. */
@@ -49,14 +58,26 @@ export interface DatabaseOptions {
   preparedStatements: boolean;
   clock: () => Date;
   generateId: () => string;
+  /** Sessions are cached, within these limits. */
+  cache?: object | undefined;
 }
 
 export function createDatabase(options: DatabaseOptions): Database {
   const { pool, preparedStatements } = options;
+  const changes = options.cache === undefined ? undefined : new ChangedSessions();
   return {
     pool,
     now: options.clock,
     generateId: options.generateId,
+    changes,
+    async change(sessionIds, statement, values) {
+      try {
+        return await this.rows(statement, values);
+      } finally {
+        // Also when it failed: the answer alone may have been lost.
+        for (const id of [sessionIds].flat()) changes?.note(id);
+      }
+    },
     async rows<Row>({ name, text }: Statement<Row>, values: unknown[]) {
       const query = preparedStatements ? { name, text, values } : { text, values };
       for (let attempt = 1; ; attempt += 1) {

@@ -187,7 +187,7 @@ export async function linkOfSession(db: Database, sessionId: string): Promise<Li
 
 /** Notes the first use of a token; true for the one call that was first. One round trip. */
 export async function adoptSession(db: Database, sessionId: string): Promise<boolean> {
-  const rows = await db.rows(adopt, [sessionId, db.now()]);
+  const rows = await db.change(sessionId, adopt, [sessionId, db.now()]);
   return rows.length > 0;
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
+import { cacheTriggers, hasCacheTriggers } from "./cache-triggers.js";
 import type { Pool } from "./database.js";
 
 export interface Migration {
@@ -27,11 +28,12 @@ const lock = "4735906081";
  * Brings the database up to date in one transaction and gives the names of the migrations it applied.
  * Safe to run from many processes at once, through a transaction pooler, on the tables of a Compas
  * application, and on a database that a newer version of this package has migrated further. Where nothing is
- * missing, the right to read `"sessionBridgeMigration"` is enough.
+ * missing, the right to read `"sessionBridgeMigration"` is enough. `cache` also makes the triggers that the
+ * option `cache` needs: they cost every process that writes, so that they are made on demand.
  */
-export async function migrate(pool: Pool): Promise<string[]> {
+export async function migrate(pool: Pool, { cache = false } = {}): Promise<string[]> {
   // Only a shortcut: whoever finds something missing looks again, alone.
-  if ((await missingMigrations(pool)).length === 0) return [];
+  if ((await missingMigrations(pool, { cache })).length === 0) return [];
   const client = await pool.connect();
   let failed = true;
   try {
@@ -49,17 +51,29 @@ export async function migrate(pool: Pool): Promise<string[]> {
         name,
       ]);
     }
+    const names = missing.map(({ name }) => name);
+    if (cache && !(await hasCacheTriggers((text) => client.query(text)))) {
+      await client.query(cacheTriggers.sql);
+      names.push(cacheTriggers.name);
+    }
     await client.query("commit");
     failed = false;
-    return missing.map(({ name }) => name);
+    return names;
   } finally {
     // A broken transaction ends with its connection.
     client.release(failed);
   }
 }
 
-/** The names of the migrations that {@link migrate} would apply. Changes nothing; two round trips. */
-export async function missingMigrations(pool: Pool): Promise<string[]> {
+/** The names of the migrations that {@link migrate} would apply. Changes nothing; up to three round trips. */
+export async function missingMigrations(pool: Pool, { cache = false } = {}): Promise<string[]> {
+  const missing = await missingFiles(pool);
+  if (!cache) return missing;
+  const hasTriggers = await hasCacheTriggers((text) => pool.query({ text, values: [] }));
+  return hasTriggers ? missing : [...missing, cacheTriggers.name];
+}
+
+async function missingFiles(pool: Pool): Promise<string[]> {
   const table = await pool.query({
     text: `select to_regclass('"sessionBridgeMigration"') is not null as "exists"`,
     values: [],

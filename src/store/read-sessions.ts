@@ -14,8 +14,15 @@ export interface SessionRow {
   readonly adoptedAt: Date | null;
 }
 
+/** A session as read, and until when the access token may read it: milliseconds since the epoch. */
+export type ReadSession = SessionRow & { readonly tokenExpiresAt: number };
+
+/** Reads the live session of an access token by the token's id. */
+export type SessionReader = (accessTokenId: string) => Promise<ReadSession | undefined>;
+
 interface ReadRow {
   tokenId: string;
+  tokenExpiresAt: number;
   id: string;
   checksum: string;
   data: string;
@@ -30,7 +37,7 @@ interface ReadRow {
 const live = `t."refreshToken" is not null and t."revokedAt" is null
     and t."expiresAt" > $2 and s."revokedAt" is null`;
 
-const columns = `t."id" as "tokenId", s."id", s."checksum", s."data"::text as "data", s."maxAgeInSeconds"`;
+const columns = `t."id" as "tokenId", extract(epoch from t."expiresAt")::float8 * 1000 as "tokenExpiresAt", s."id", s."checksum", s."data"::text as "data", s."maxAgeInSeconds"`;
 
 const select = `select ${columns}
   from "sessionStoreToken" t join "sessionStore" s on s."id" = t."session"`;
@@ -56,10 +63,7 @@ const linked = {
  * Reads the live session of an access token by the token's id. One round trip, shared by all requests
  * of one turn of the event loop. `withLinks` also reads what each session was upgraded from.
  */
-export function sessionReader(
-  db: Database,
-  { withLinks }: { withLinks: boolean },
-): (accessTokenId: string) => Promise<SessionRow | undefined> {
+export function sessionReader(db: Database, { withLinks }: { withLinks: boolean }): SessionReader {
   const read = withLinks ? linked : plain;
   return coalesce(async (ids) => {
     const rows =
@@ -70,11 +74,12 @@ export function sessionReader(
   });
 }
 
-function toSession(row: ReadRow): SessionRow {
-  const { id, checksum, data, maxAgeInSeconds, key, source } = row;
+function toSession(row: ReadRow): ReadSession {
+  const { id, checksum, data, maxAgeInSeconds, tokenExpiresAt, key, source } = row;
   const link =
     key && source
       ? { key, source, sealedKey: row.sealedKey ?? null, bookkeeping: row.bookkeeping ?? {} }
       : null;
-  return { id, checksum, data, maxAgeInSeconds, link, adoptedAt: row.adoptedAt ?? null };
+  const adoptedAt = row.adoptedAt ?? null;
+  return { id, checksum, data, maxAgeInSeconds, link, adoptedAt, tokenExpiresAt };
 }

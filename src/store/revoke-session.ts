@@ -12,6 +12,6 @@ const revoke = statement<{ id: string }>(
 
 /** Ends a session and its tokens for good; false when it had ended before. One round trip. */
 export async function revokeSession(db: Database, sessionId: string): Promise<boolean> {
-  const rows = await db.rows(revoke, [sessionId, db.now()]);
+  const rows = await db.change(sessionId, revoke, [sessionId, db.now()]);
   return rows.length > 0;
 }

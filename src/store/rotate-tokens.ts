@@ -114,6 +114,7 @@ export async function rotateRefreshToken(
   ]);
   if (row === undefined) return undefined;
   const { session: sessionId, successor: pair, key, source, sealedKey } = row;
+  if (row.outcome === "reused" || row.adopted === true) db.changes?.note(sessionId);
   const isRepeated = row.outcome === "rotated" && pair?.accessToken !== newAccessToken;
   const outcome = isRepeated ? "repeated" : row.outcome;
   const link = key && source ? { key, source, sealedKey: sealedKey ?? null } : null;

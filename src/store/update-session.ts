@@ -90,7 +90,7 @@ export async function touchSession(
   sessionId: string,
   checksum: string,
 ): Promise<boolean> {
-  const rows = await db.rows(touchVersion, [sessionId, checksum]);
+  const rows = await db.change(sessionId, touchVersion, [sessionId, checksum]);
   return rows.length > 0;
 }
 
@@ -124,8 +124,8 @@ export async function commitChanges(
   ];
   const [row] =
     link === undefined
-      ? await db.rows(mergeChanges, values)
-      : await db.rows(mergeLinkedChanges, [
+      ? await db.change(sessionId, mergeChanges, values)
+      : await db.change(sessionId, mergeLinkedChanges, [
           ...values,
           JSON.stringify(link.bookkeeping),
           link.expiresAt,
@@ -152,8 +152,9 @@ export function sessionCommitter(
     const single = ([id, changes]: [string, Changes]) => commitChanges(db, id, changes);
     if (first !== undefined && commits.length === 1) return [await single(first)];
     try {
-      const rows = await db.rows(mergeChangesOfMany, [
-        commits.map(([id]) => id),
+      const ids = commits.map(([id]) => id);
+      const rows = await db.change(ids, mergeChangesOfMany, [
+        ids,
         commits.map(([, { removed }]) => JSON.stringify(removed)),
         commits.map(([, { set }]) => JSON.stringify(set)),
         commits.map(([, { maxAgeInSeconds }]) => maxAgeInSeconds !== undefined),
@@ -161,7 +162,7 @@ export function sessionCommitter(
         db.now(),
       ]);
       const committed = new Map(rows.map((row) => [row.id, row]));
-      return commits.map(([id]) => committed.get(id));
+      return ids.map((id) => committed.get(id));
     } catch (error) {
       if (!isRefusal(error)) throw error;
       // Nothing was committed. What one session holds must not cost the others their commit.
@@ -185,7 +186,8 @@ export async function replaceSession(
   db: Database,
   session: { id: string; checksum: string; data: string },
 ): Promise<{ checksum: string; data: string } | "conflict" | "ended"> {
-  const [row] = await db.rows(replaceData, [session.id, session.checksum, session.data, db.now()]);
+  const values = [session.id, session.checksum, session.data, db.now()];
+  const [row] = await db.change(session.id, replaceData, values);
   if (row !== undefined) return row;
   return (await readSession(db, session.id)) === undefined ? "ended" : "conflict";
 }

@@ -157,7 +157,7 @@ export async function mergeMissedChanges(
   { key, expiresAt, memberOrder, bookkeeping }: LinkUpdate,
   bookkeepingSeen: Record<string, unknown>,
 ): Promise<boolean> {
-  const rows = await db.rows(mergeMissed, [
+  const rows = await db.change(session.id, mergeMissed, [
     session.id,
     session.written,
     removed,

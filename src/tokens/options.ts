@@ -142,7 +142,7 @@ function readSigningKeys(
 export function readTokenSessionOptions(caller: string, options: TokenSessionOptions) {
   const reader = new OptionsReader(caller);
   const raw = reader.object("options", options, [...sharedOptionNames, ...tokenOptionNames]);
-  const shared = readSharedOptions(reader, raw);
+  const shared = readSharedOptions(reader, raw, 1);
   const tokens = readTokenOptions(reader, "", raw);
   reader.finish();
   return { shared, tokens };

@@ -5,6 +5,7 @@ import { type Cleaned, deleteExpired } from "../store/cleanup.js";
 import { createDatabase } from "../store/database.js";
 import type { Rotation } from "../store/rotate-tokens.js";
 import { revokeSession } from "../store/revoke-session.js";
+import { createSessionCache } from "../store/session-cache.js";
 import { replaceSession } from "../store/update-session.js";
 import type { TokenPair } from "./jwt.js";
 import { readTokenSessionOptions, type TokenSessionOptions } from "./options.js";
@@ -54,6 +55,12 @@ export interface SessionStore {
     name: Name,
     listener: (...args: TokenEvents[Name]) => void,
   ) => void;
+}
+
+/** A session store that belongs to no middleware. */
+export interface ClosableSessionStore extends SessionStore {
+  /** With the option `cache`: lets go of `directPool`. The pools themselves stay open. */
+  close(): Promise<void>;
 }
 
 const millisecondsPerDay = 24 * 60 * 60 * 1000;
@@ -177,9 +184,16 @@ export function refresher(
  *
  * @throws TypeError that lists every invalid option
  */
-export function createSessionStore(options: TokenSessionOptions): SessionStore {
+export function createSessionStore(options: TokenSessionOptions): ClosableSessionStore {
   const { shared, tokens } = readTokenSessionOptions("createSessionStore", options);
-  const store = createTokenStore(createDatabase(shared), tokens, { withLinks: false });
   const events = new Events<TokenEvents>();
-  return sessionStoreOver(store, events, refresher(store, events));
+  const db = createDatabase(shared);
+  const cache = createSessionCache(db, shared, (error) => {
+    events.emit("error", error);
+  });
+  const store = createTokenStore(db, tokens, { withLinks: false, cache });
+  return {
+    ...sessionStoreOver(store, events, refresher(store, events)),
+    close: async () => cache?.close(),
+  };
 }

@@ -3,6 +3,7 @@ import { answering } from "../answer.js";
 import type { BridgeError } from "../errors.js";
 import { Events, type TokenEvents } from "../events.js";
 import { createDatabase, type Pool } from "../store/database.js";
+import { createSessionCache } from "../store/session-cache.js";
 import { forbidCaching } from "../transport.js";
 import { createEndpoints, type Endpoints, readPrefix, type RoutesOptions } from "./endpoints.js";
 import type { TokenPair } from "./jwt.js";
@@ -31,7 +32,7 @@ export interface SessionMiddleware extends Middleware<DefaultState, SessionConte
   issueTokens(ctx: object): Promise<TokenPair>;
   readonly sessions: SessionStore;
   on: SessionStore["on"];
-  /** Lets go of the pool; the pool itself stays open. */
+  /** Lets go of the pools, which stay open themselves. */
   close(): Promise<void>;
 }
 
@@ -43,12 +44,14 @@ export interface SessionMiddleware extends Middleware<DefaultState, SessionConte
 export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   const { shared, tokens } = readTokenSessionOptions("tokenSession", options);
   const events = new Events<TokenEvents>();
-  const store = createTokenStore(createDatabase(shared), tokens, { withLinks: false });
-  const path = createTokenPath(store, { shared, tokens }, events);
-  const sessions = sessionStoreOver(store, events, refresher(store, events));
   const tell = (error: Error) => {
     events.emit("error", error);
   };
+  const db = createDatabase(shared);
+  const cache = createSessionCache(db, shared, tell);
+  const store = createTokenStore(db, tokens, { withLinks: false, cache });
+  const path = createTokenPath(store, { shared, tokens }, events);
+  const sessions = sessionStoreOver(store, events, refresher(store, events));
   const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
   let endpoints: Endpoints | undefined;
@@ -65,6 +68,7 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
     on: sessions.on,
     issueTokens: (ctx: object) => issueTokens(ctx as Context),
     close: () => {
+      cache?.close();
       release();
       return Promise.resolve();
     },

@@ -8,6 +8,7 @@ import { readRefreshedSession } from "../store/read-refreshed-session.js";
 import { reportLeakedSession } from "../store/report-leaked-session.js";
 import { type Rotation, rotateRefreshToken } from "../store/rotate-tokens.js";
 import { insertTokenPair, type PairRecord } from "../store/token-pair.js";
+import type { SessionCache } from "../store/session-cache.js";
 import { type CommittedSession, sessionCommitter } from "../store/update-session.js";
 import { createTokenCodec, type TokenCodec, type TokenPair } from "./jwt.js";
 import type { ParsedTokenOptions, TokenMaxAges } from "./options.js";
@@ -50,14 +51,18 @@ function wholeSeconds(seconds: number | undefined): number | undefined {
   return Math.min(Math.max(Math.floor(seconds), 1), maximumLifetimeInSeconds);
 }
 
-/** `withLinks` reads and writes what the bridge knows of a session along with it. */
+/**
+ * `withLinks` reads and writes what the bridge knows of a session along with it; `cache` answers for the
+ * database where it can.
+ */
 export function createTokenStore(
   db: Database,
   options: ParsedTokenOptions,
-  { withLinks }: { withLinks: boolean },
+  { withLinks, cache }: { withLinks: boolean; cache: SessionCache | undefined },
 ): TokenStore {
   const codec = createTokenCodec(options);
-  const readSession = sessionReader(db, { withLinks });
+  const reader = sessionReader(db, { withLinks });
+  const readSession = cache?.over(reader) ?? reader;
 
   async function maxAges(id: string, data: () => SessionData): Promise<Required<TokenMaxAges>> {
     const { accessTokenMaxAgeInSeconds, refreshTokenMaxAgeInSeconds, tokenMaxAgeResolver } =

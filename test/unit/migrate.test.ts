@@ -78,6 +78,29 @@ test("a database that a newer version has migrated further is left as it is", as
   await works();
 });
 
+test("the triggers of the cache come only on demand, once, and again when one is lost", async () => {
+  const cache = { cache: true };
+  const triggers = async () => {
+    const { rows } = await pool.query<{ count: number }>(
+      `select count(*)::int as "count" from pg_trigger where not tgisinternal`,
+    );
+    return rows[0]!.count;
+  };
+  await migrate(pool);
+  expect(await triggers()).toBe(0);
+  const applied = await Promise.all(Array.from({ length: 4 }, () => migrate(pool, cache)));
+  expect(applied.flat()).toEqual(["cache"]);
+  expect(await triggers()).toBe(4);
+  await pool.query(`drop trigger "sessionBridgeCache2" on "sessionStoreToken"`);
+  await pool.query(`alter table "sessionStore" disable trigger "sessionBridgeCache1"`);
+  expect(await migrate(pool, cache)).toEqual(["cache"]);
+  expect(await migrate(pool, cache)).toEqual([]);
+  expect(await triggers()).toBe(4);
+  await pool.query(`drop function "sessionBridgeTellChange"() cascade`);
+  expect(await triggers()).toBe(0);
+  await works();
+});
+
 test("a failure changes nothing, and leaves the pool usable", async () => {
   await pool.query(`create table "sessionStoreToken" ("id" text)`);
   await expect(migrate(pool)).rejects.toThrow();

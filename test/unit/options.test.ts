@@ -10,6 +10,8 @@ import {
 
 const app = () => ({ use: () => undefined, context: {}, keys: ["a key"] });
 const pool = { query: () => 0, connect: () => 0, on: () => 0, off: () => 0 } as never;
+const poolOf = (max: number) => ({ ...(pool as object), options: { max } });
+const poolOfTwo = poolOf(2);
 const signingKeys = [{ kid: "a", alg: "HS256" as const, key: "a".repeat(32) }];
 const valid = (): SessionBridgeOptions => ({
   legacy: koaSession(session, {}),
@@ -37,6 +39,9 @@ test("valid options have no problems", () => {
   expect(problems(valid())).toEqual([]);
   expect(problems({ pool, signingKeys }, tokenSession)).toEqual([]);
   expect(problems({ pool, signingKeys }, createSessionStore)).toEqual([]);
+  const cached = { pool: poolOfTwo, directPool: poolOfTwo, cache: {} };
+  expect(problems({ ...cached, signingKeys }, tokenSession)).toEqual([]);
+  expect(problems({ ...valid(), directPool: poolOfTwo, cache: { maxEntries: 2 } })).toEqual([]);
 });
 
 test("one TypeError lists every problem with its path", () => {
@@ -104,6 +109,34 @@ const misuses: Record<string, [options: unknown, problem: RegExp]> = {
   "a connection string as the pool": [
     { ...valid(), pool: "postgres://app:secret@localhost" },
     /^pool: must be a Pool of the pg package, got a string$/,
+  ],
+  "a cache without a pool to hear of changes by": [
+    { ...valid(), cache: {} },
+    /^cache: needs directPool, to hear of changes: a pool that goes to PostgreSQL itself/,
+  ],
+  "a cache of one": [
+    { ...valid(), directPool: pool, cache: { maxEntries: 1 } },
+    /^cache\.maxEntries: must be a whole number from 2 to 16777216, got 1$/,
+  ],
+  "a cache for ever": [
+    { ...valid(), directPool: pool, cache: { maxAgeInSeconds: Infinity } },
+    /^cache\.maxAgeInSeconds: must be a whole number of seconds from 1 to 2147483647, got Infinity$/,
+  ],
+  "an unknown option of the cache": [
+    { ...valid(), directPool: pool, cache: { maxAge: 1 } },
+    /^cache\.maxAge: unknown option; there are maxEntries, maxAgeInSeconds$/,
+  ],
+  "a cache of which nobody knows what it is": [
+    { ...valid(), directPool: pool, cache: true },
+    /^cache: must be an object, got true$/,
+  ],
+  "a pool for the flag and the cache that has one connection": [
+    { ...valid(), directPool: poolOf(1), cache: {} },
+    /^directPool: must have 2 connections: one for the flag, one for cache$/,
+  ],
+  "a pool whose connections all listen": [
+    { ...valid(), pool: poolOfTwo, directPool: poolOfTwo, cache: {} },
+    /^directPool: would keep every connection of pool: give it a pool of its own$/,
   ],
   "no old system": [{ ...valid(), legacy: undefined }, /^legacy: must be made by koaSession/],
   "an empty list of old systems": [{ ...valid(), legacy: [] }, /^legacy: must name at least one/],
