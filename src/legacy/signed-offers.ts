@@ -1,3 +1,4 @@
+import { BoundedMap } from "../bounded-map.js";
 import type { PairRecord } from "../store/token-pair.js";
 import type { TokenCodec, TokenPair } from "../tokens/jwt.js";
 
@@ -10,22 +11,18 @@ export const maximumSignedOffers = 10_000;
 /**
  * The same pair goes out with every response until it is adopted, and to sign it costs more than all the
  * rest: so it is remembered, until the offer is renewed. What is remembered opens nothing by itself; whether
- * there still is an offer is for the caller to look up. The oldest goes when there are
- * {@link maximumSignedOffers}.
+ * there still is an offer is for the caller to look up.
  */
 export function createOfferSigner(codec: Pick<TokenCodec, "signPair">): OfferSigner {
-  const signed = new Map<string, { readonly offer: PairRecord; readonly pair: TokenPair }>();
+  const signed = new BoundedMap<string, { readonly offer: PairRecord; readonly pair: TokenPair }>(
+    maximumSignedOffers,
+  );
 
   return async (sessionId, offer) => {
     const known = signed.get(offer.accessToken);
     if (known !== undefined && isSame(known.offer, offer)) return known.pair;
     const pair = await codec.signPair(sessionId, offer);
-    signed.delete(offer.accessToken);
     signed.set(offer.accessToken, { offer, pair });
-    if (signed.size > maximumSignedOffers) {
-      const [oldest] = signed.keys();
-      if (oldest !== undefined) signed.delete(oldest);
-    }
     return pair;
   };
 }

@@ -6,10 +6,10 @@ import {
   type ProtectedHeaderParameters,
   SignJWT,
 } from "jose";
+import { BoundedMap } from "../bounded-map.js";
 import type { PairRecord } from "../store/token-pair.js";
 import { isUuid } from "../store/uuid.js";
 import type { RingKey } from "./keys.js";
-import { type VerifiedToken, VerifiedTokens } from "./verified-tokens.js";
 
 /** An access and a refresh token, as strings to hand to the client. */
 export interface TokenPair {
@@ -39,6 +39,13 @@ export interface TokenFormat {
   readonly compas: boolean;
 }
 
+interface VerifiedToken {
+  /** The id of its row. */
+  readonly tokenId: string;
+  /** Seconds since the epoch. */
+  readonly expiresAt: number;
+}
+
 /** What a verified token says, or why it is refused. */
 export type Verified =
   | (VerifiedToken & { readonly refusal?: undefined })
@@ -60,7 +67,8 @@ export interface TokenCodec {
 
 export function createTokenCodec(format: TokenFormat): TokenCodec {
   const { keys, issuer, audience, compas } = format;
-  const verifiedTokens = new VerifiedTokens(maximumVerifiedTokens);
+  // By the exact string, and none that was refused, so that nobody can fill it with made-up ones.
+  const verifiedTokens = new BoundedMap<string, VerifiedToken>(maximumVerifiedTokens);
 
   async function sign(
     kind: Kind,
@@ -136,10 +144,10 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
       };
     },
     async verifyAccessToken(token, now) {
-      const known = verifiedTokens.get(token, now);
-      if (known !== undefined) return known;
+      const known = verifiedTokens.get(token);
+      if (known !== undefined && known.expiresAt * 1000 > now.getTime()) return known;
       const verified = await verify(access, token, now);
-      if (verified.refusal === undefined) verifiedTokens.add(token, verified);
+      if (verified.refusal === undefined) verifiedTokens.set(token, verified);
       return verified;
     },
     verifyRefreshToken: (token, now) => verify(refresh, token, now),

@@ -2,7 +2,6 @@ import { generateKeyPairSync } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, UnsecuredJWT } from "jose";
 import { describe, expect, test } from "vitest";
 import { importSigningKey } from "../../src/tokens/keys.js";
-import { VerifiedTokens } from "../../src/tokens/verified-tokens.js";
 import {
   at,
   codecOf,
@@ -165,16 +164,5 @@ describe("a token that was verified before", () => {
       tokenId: pair.accessToken,
     });
     expect(await rotated.verifyAccessToken(accessToken, at(0))).toEqual({ refusal: "unverified" });
-  });
-
-  test("is one of so many at most, and never one that was refused", () => {
-    const tokens = new VerifiedTokens(2);
-    const entry = { tokenId: pair.accessToken, expiresAt: issuedAt + 900 };
-    for (const token of ["a", "b", "c"]) tokens.add(token, entry);
-    expect(["a", "b", "c"].map((token) => tokens.get(token, at(0)))).toEqual([
-      undefined,
-      entry,
-      entry,
-    ]);
   });
 });

@@ -54,7 +54,7 @@ test("the oldest is forgotten when there are too many", async () => {
   const { sign, count } = counting();
   const numbers = Array.from({ length: maximumSignedOffers + 1 }, (_, number) => number);
   for (const number of numbers) await sign("session", offer(number));
-  await sign("session", offer(1));
+  await sign("session", offer(maximumSignedOffers - 1));
   expect(count()).toBe(maximumSignedOffers + 1);
   await sign("session", offer(0));
   expect(count()).toBe(maximumSignedOffers + 2);
