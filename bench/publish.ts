@@ -14,7 +14,9 @@ const end = "<!-- end of what the bench wrote -->";
 export async function publish(run: Outcome & { machine: string }): Promise<void> {
   const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`;
   const tables = run.scenarios.map(({ name, results }) => `${name}:\n\n${resultTable(results)}`);
-  const text = [...tables, `\`${command}\` on ${run.machine}.`].join("\n\n");
+  const picture =
+    "![Bars of requests a second by variant, with sessions read and with sessions changed](docs/bench.svg)";
+  const text = [picture, ...tables, `\`${command}\` on ${run.machine}.`].join("\n\n");
   const page = between(await readFile(readme, "utf8"), text);
   const style = await resolveConfig(readme);
   await writeFile(readme, await format(page, { ...style, parser: "markdown" }));

@@ -62,7 +62,7 @@ export const variants: readonly Variant[] = [
   },
   {
     id: "cookie-offer",
-    name: "sessionBridge, upgraded cookie, tokens offered",
+    name: "sessionBridge, cookie offered tokens",
     credential: "store-cookie",
     sessions: "upgraded",
     isOwn: true,
