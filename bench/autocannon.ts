@@ -21,10 +21,13 @@ const { autocannon } = (await import(
   new URL("peers/autocannon.js", import.meta.url).href
 )) as Autocannon;
 
-const all = (await readFile(requests, "utf8")).split("\n").map((line) => {
-  const [, method, path, name, value] = /^(\S+) (\S+) ([^:]+): (.*)$/.exec(line)!;
-  return { method, path, headers: { [name!]: value } };
-});
+const all = (await readFile(requests, "utf8"))
+  .trimEnd()
+  .split("\n")
+  .map((line) => {
+    const [, method, path, name, value] = /^(\S+) (\S+) ([^:]+): (.*)$/.exec(line)!;
+    return { method, path, headers: { [name!]: value } };
+  });
 
 let clients = 0;
 const result = await autocannon({

@@ -2,6 +2,7 @@ import { format } from "prettier";
 import { describe, expect, test } from "vitest";
 import { someOf, UsageError, wholeNumber } from "../../bench/arguments.js";
 import { drawChart } from "../../bench/chart.js";
+import { isFlat } from "../../bench/flat.js";
 import { readWrk } from "../../bench/load.js";
 import type { Measurement } from "../../bench/measure.js";
 import { inRound, scenariosOf, usersOf } from "../../bench/plan.js";
@@ -94,6 +95,21 @@ describe("what goes into the page", () => {
 
   test("needs its place", () => {
     expect(() => between("a page", "new")).toThrow("README.md has no line");
+  });
+});
+
+describe("memory", () => {
+  test("is flat when the last third is like the second, whatever the first was", () => {
+    expect(isFlat([10, 60, 90, 100, 101, 99, 100, 109, 108])).toBe(true);
+    expect(isFlat([10, 60, 90, 100, 101, 99, 60, 70, 70])).toBe(true);
+  });
+
+  test("is not when it goes on growing", () => {
+    expect(isFlat([70, 80, 90, 100, 101, 102, 111, 114, 120])).toBe(false);
+  });
+
+  test("takes some samples to tell", () => {
+    expect(() => isFlat([1, 2])).toThrow("too short");
   });
 });
 
