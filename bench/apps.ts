@@ -78,11 +78,16 @@ const applications: Record<string, (kit: Kit) => RequestListener | Promise<Reque
   },
   strict: (kit) => tokenSession(kit),
   bridge: (kit) => bridged(kit),
-  cached: (kit) =>
-    tokenSession(kit, {
-      directPool: kit.pool,
+  cached: async (kit) => {
+    const { world, pool, tokens } = kit;
+    // stage.ts removes the triggers again.
+    const migrate = tokens.migrate as (pool: pg.Pool, options: object) => Promise<unknown>;
+    await migrate(pool, { cache: true });
+    return tokenSession(kit, {
+      directPool: new pg.Pool({ connectionString: world.databaseUrl, max: 1 }),
       cache: { maxEntries: 100_000, maxAgeInSeconds: 60 },
-    }),
+    });
+  },
   // As a page's own requests: a navigation is offered nothing, nor is a client that has adopted its tokens.
   cookie: (kit) => bridged(kit, { offer: () => false }),
   "cookie-offer": (kit) => bridged(kit),

@@ -73,6 +73,8 @@ export async function onStage(work: (stage: Stage) => Promise<number>): Promise<
           return await work(server);
         } finally {
           await server.stop();
+          // The triggers of the option cache cost every writer: no other variant is to have them.
+          await pool.query(`drop function if exists "sessionBridgeTellChange"() cascade`);
         }
       },
     });
