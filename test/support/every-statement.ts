@@ -23,8 +23,8 @@ import { newPair } from "./upgraded-cookie.js";
 
 /** A statement as it was sent. */
 export interface Sent {
-  /** Without the package's name and the hash; undefined for one that is never prepared. */
-  readonly name: string | undefined;
+  /** Without the package's name and the hash; of one that is never prepared, its text. */
+  readonly name: string;
   readonly text: string;
   readonly values: unknown[];
 }
@@ -38,19 +38,23 @@ const oldTable = {
   expires: `"expires"`,
 } as const;
 
-/**
- * Has every operation of src/store do its work once, on a migrated database without sessions, and gives what
- * they sent. Makes Compas's old table there.
- */
-export async function everyStatement(pool: pg.Pool): Promise<Sent[]> {
+/** Makes Compas's old table and its queue, as far as statements name them. */
+export async function createCompasTables(pool: pg.Pool): Promise<void> {
   await pool.query(`create table "session" ("id" uuid primary key, "expires" timestamptz not null,
     "data" jsonb not null, "createdAt" timestamptz not null, "updatedAt" timestamptz not null)`);
   await pool.query(`create table "job" ("id" bigserial primary key, "isComplete" boolean, "priority" int,
     "retryCount" int, "name" varchar, "scheduledAt" timestamptz, "data" jsonb, "handlerTimeout" int)`);
+}
+
+/**
+ * Has every operation of src/store do its work once, on a migrated database without sessions but with Compas's
+ * tables, and gives what they sent.
+ */
+export async function everyStatement(pool: pg.Pool): Promise<Sent[]> {
   const sent: Sent[] = [];
   const recording: Pool = Object.assign(Object.create(pool) as pg.Pool, {
     query: ({ name, text, values }: { name?: string; text: string; values: unknown[] }) => {
-      sent.push({ name: name?.split(":")[1], text, values });
+      sent.push({ name: name?.split(":")[1] ?? text, text, values });
       return pool.query({ text, values });
     },
   });

@@ -33,7 +33,7 @@ export async function seedManySessions(pool: pg.Pool, many: ManySessions): Promi
     `insert into "sessionBridgeLink" ("key", "source", "session", "bookkeeping", "memberOrder", "adoptedAt", "expiresAt", "createdAt")
       select sha256(('cookie' || n)::bytea), 'koa-session:koa.sess', ${id("session")},
         '{"_expire": 1795000000000, "_maxAge": 86400000}', '["userId", "name", "roles", "count"]',
-        ${old("now()")}, ${old("now()")}, ${old("now()")} ${rows(links)}`,
+        case when n <= ${expired} then ${old("now()")} end, ${old("now() + interval '30 days'")}, ${old("now()")} ${rows(links)}`,
     ...restore,
     ...tables.map((table) => `vacuum (analyze, freeze) ${table}`),
     "checkpoint",

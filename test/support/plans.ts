@@ -1,4 +1,5 @@
 import type pg from "pg";
+import type { Sent } from "./every-statement.js";
 
 /** A way in which a plan reaches a table. */
 export interface Scan {
@@ -38,6 +39,20 @@ function scansIn(node: Node): Scan[] {
   return [...own, ...(node.Plans ?? []).flatMap(scansIn)];
 }
 
+/** What reads a whole table, and for whom. Nothing of it is on the way of a request. */
+export const readWholeTables: readonly string[] = [
+  // koa-session-bridge sessions
+  "count-found-sessions",
+  "count-old-sessions",
+  "end-old-sessions",
+  "find-sessions",
+  // status, the dashboard
+  "count-unlinked",
+  "read-linked-sessions-by-source",
+  // The clean-up of Compas's old table, as its owner calls it.
+  `delete from "session" where "expires" < $1`,
+];
+
 /** The tables that grow with the number of sessions. */
 const large = ["sessionStore", "sessionStoreToken", "sessionBridgeLink", "session"];
 
@@ -48,13 +63,11 @@ export const wholeTables = (scans: readonly Scan[]): string[] =>
     .map(({ table }) => table);
 
 /** What a foreign key's trigger does when a row goes that is referred to: a look-up by each column that refers. */
-export async function referenceLookUps(
-  pool: pg.Pool,
-): Promise<{ text: string; values: unknown[] }[]> {
+export async function referenceLookUps(pool: pg.Pool): Promise<Sent[]> {
   const { rows } = await pool.query<{ text: string }>(
     `select format('select from %s where %I = $1', c.conrelid::regclass, a.attname) as "text"
     from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
     where c.contype = 'f' order by 1`,
   );
-  return rows.map(({ text }) => ({ text, values: [crypto.randomUUID()] }));
+  return rows.map(({ text }) => ({ name: text, text, values: [crypto.randomUUID()] }));
 }

@@ -1,0 +1,184 @@
+import { parseArgs } from "node:util";
+import { prepareSize, type Size } from "./scale-size.js";
+import { onStage, type Stage, tell } from "./stage.js";
+
+const help = `Usage: npm run bench:scale -- [options]
+
+Fills a database of each size, then reads sessions strictly (every request asks PostgreSQL), size after size in
+turn, and runs the clean-up of expired sessions beside live requests. Looks at the plan of every statement too:
+none may read a whole table. Takes about 1 GB of disk for each million sessions, and gives it back.
+
+Options:
+  --sessions LIST    sizes, separated by commas; default 100k,1m,10m
+  --tokens N         so many sessions, spread over all, are read; default 200k
+  --connections N    default 64
+  --seconds N        for each read; default 8
+  --rounds N         reads of each size, in turn; default 3
+  --json             print the results as JSON
+  --help             show this
+
+Examples:
+  npm run bench:scale
+  npm run bench:scale -- --sessions 100k,1m --rounds 2
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+`;
+
+/** What was found of one size. */
+interface Report {
+  readonly sessions: number;
+  readonly requestsPerSecond: number;
+  readonly p99Ms: number;
+  /** To the first size. */
+  readonly ratio: number;
+  readonly heapBytes: number;
+  readonly indexBytes: number;
+  readonly wholeTables: readonly string[];
+  readonly cleanedPerSecond: number;
+  readonly p99MsWithoutCleanUp: number;
+  readonly p99MsDuringCleanUp: number;
+}
+
+interface Options {
+  readonly sizes: readonly number[];
+  readonly tokens: number;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly rounds: number;
+}
+
+async function run(stage: Stage, options: Options): Promise<Report[]> {
+  const sizes: Size[] = [];
+  try {
+    for (const sessions of options.sizes) {
+      stage.signal.throwIfAborted();
+      tell(`Making ${count(sessions)} sessions.`);
+      const size = await prepareSize(stage, { ...options, sessions });
+      tell(`Made them in ${size.seedSeconds.toFixed(0)} s.`);
+      sizes.push(size);
+    }
+    const rates = sizes.map((): { rate: number; p99Ms: number }[] => []);
+    for (let round = 1; round <= options.rounds; round += 1) {
+      for (const [index, size] of sizes.entries()) {
+        await size.read(2);
+        const { requests, seconds, p99Ms } = await size.read(options.seconds);
+        rates[index]?.push({ rate: requests / seconds, p99Ms });
+        tell(`Round ${round}, ${count(size.sessions)}: ${count(requests / seconds)} requests/s.`);
+      }
+    }
+    const reports: Report[] = [];
+    for (const [index, size] of sizes.entries()) {
+      tell(`Cleaning up ${count(size.expired)} expired sessions beside ${count(size.sessions)}.`);
+      const { sessions, seconds, p99Ms } = await size.cleanUp();
+      const requestsPerSecond = median(rates[index]!.map(({ rate }) => rate));
+      reports.push({
+        sessions: size.sessions,
+        requestsPerSecond,
+        p99Ms: median(rates[index]!.map(({ p99Ms }) => p99Ms)),
+        ratio: requestsPerSecond / (reports[0]?.requestsPerSecond ?? requestsPerSecond),
+        heapBytes: size.bytesPerSession.heap,
+        indexBytes: size.bytesPerSession.indexes,
+        wholeTables: size.wholeTables,
+        cleanedPerSecond: sessions / seconds,
+        p99MsWithoutCleanUp: p99Ms.without,
+        p99MsDuringCleanUp: p99Ms.during,
+      });
+    }
+    return reports;
+  } finally {
+    for (const size of sizes) await size.close();
+  }
+}
+
+const median = (values: readonly number[]) =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+const count = (value: number) => Math.round(value).toLocaleString("en");
+
+function tableOf(reports: readonly Report[]): string {
+  const rows = [
+    [
+      "sessions",
+      "strict reads/s",
+      "ratio",
+      "p99",
+      "bytes each",
+      "plans",
+      "cleaned/s",
+      "p99 beside it",
+    ],
+    ...reports.map((report) => [
+      count(report.sessions),
+      count(report.requestsPerSecond),
+      report.ratio.toFixed(2),
+      `${report.p99Ms.toFixed(1)} ms`,
+      `${count(report.heapBytes)} + ${count(report.indexBytes)} of indexes`,
+      report.wholeTables.length === 0 ? "by index" : report.wholeTables.join(", "),
+      count(report.cleanedPerSecond),
+      `${report.p99MsDuringCleanUp.toFixed(1)} ms, ${(report.p99MsDuringCleanUp / report.p99MsWithoutCleanUp).toFixed(2)} ×`,
+    ]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) =>
+    row.map((cell, column) => cell.padStart(widths[column]!)).join("  "),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+/** Such as 250, 100k or 1.5m. */
+function numberOf(text: string): number {
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([km]?)$/i.exec(text.trim()) ?? [];
+  const value =
+    Number(digits) * { "": 1, k: 1000, m: 1_000_000 }[unit.toLowerCase() as "" | "k" | "m"];
+  if (!Number.isInteger(value) || value < 1)
+    throw new TypeError(`${text} is no number such as 250, 100k or 1m.`);
+  return value;
+}
+
+function optionsOf(args: string[]): (Options & { json: boolean; help: boolean }) | string {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        sessions: { type: "string", default: "100k,1m,10m" },
+        tokens: { type: "string", default: "200k" },
+        connections: { type: "string", default: "64" },
+        seconds: { type: "string", default: "8" },
+        rounds: { type: "string", default: "3" },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+    const { json, help, sessions, ...numbers } = values;
+    const [tokens, connections, seconds, rounds] = [
+      numbers.tokens,
+      numbers.connections,
+      numbers.seconds,
+      numbers.rounds,
+    ].map(numberOf) as [number, number, number, number];
+    return {
+      json,
+      help,
+      sizes: sessions.split(",").map(numberOf),
+      tokens,
+      connections,
+      seconds,
+      rounds,
+    };
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const options = optionsOf(process.argv.slice(2));
+if (typeof options === "string") {
+  tell(`${options}\nSee npm run bench:scale -- --help.`);
+  process.exitCode = 2;
+} else if (options.help) {
+  process.stdout.write(help);
+} else {
+  process.exitCode = await onStage(async (stage) => {
+    const reports = await run(stage, options);
+    process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : tableOf(reports));
+    return reports.some(({ wholeTables }) => wholeTables.length > 0) ? 1 : 0;
+  });
+}
