@@ -31,10 +31,10 @@ export interface Run {
   readonly seconds: number;
 }
 
-const warmUpInSeconds = 1;
+const warmUpInSeconds = 2;
 
 /**
- * Loads a server of its own, after a second to warm up.
+ * Loads a server of its own, after two seconds to warm up.
  *
  * @throws Error when an answer under load is wrong or an update is lost
  */

@@ -22,7 +22,7 @@ export function scenariosOf(connections: number): Scenario[] {
     : [read("read", connections), read("read-few", few), write];
 }
 
-const maximumUsers = 5_000;
+const maximumUsers = 2_000;
 
 /** Room for the checks beside the load. */
 export const checkedUsers = 4;
