@@ -32,7 +32,7 @@ export {
 } from "./openfeature.js";
 export type { DashboardOptions } from "./monitor/dashboard/server.js";
 export type { MigrationStatus, Verdict } from "./monitor/migration-status.js";
-export type { SharedOptions, Transport } from "./common-options.js";
+export type { CacheOptions, SharedOptions, Transport } from "./common-options.js";
 export type { TokenMaxAges, TokenOptions } from "./tokens/options.js";
 export type { TokenPair } from "./tokens/jwt.js";
 export type { Session } from "./tokens/session.js";

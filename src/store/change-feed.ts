@@ -35,8 +35,8 @@ export interface ChangeFeed {
 /**
  * Notes the changes that PostgreSQL tells of, over one connection that it asks four times a second for a sign
  * of life. PostgreSQL tells a connection of all changes that have been made before it answers: the answer
- * proves that what was changed before the question is known. Without an answer it is not current, and when
- * the connection is lost every session counts as changed.
+ * proves that what was changed before the question is known. Without an answer it is not current, and with
+ * another connection every session counts as changed.
  */
 export function createChangeFeed(
   db: Database,
@@ -55,7 +55,6 @@ export function createChangeFeed(
     listening?.release();
     listening = undefined;
     provenAt = -Infinity;
-    changes.noteAll();
   }
 
   async function connect(): Promise<Listening> {
@@ -89,7 +88,7 @@ export function createChangeFeed(
     const asked = await ask<{ identity: string }>(identity.text);
     const [read] = await withDeadline(db.rows(identity, []), answerInMilliseconds);
     if (asked.identity !== read?.identity) throw new Error(otherDatabase);
-    // What was read before it listened may have changed unheard.
+    // What was read before it listened, this time, may have changed unheard.
     changes.noteAll();
     while (listening === own) {
       const sentAt = performance.now();
