@@ -99,6 +99,18 @@ test("a logout elsewhere is seen, by cookie as by token", async () => {
   }
 });
 
+test("what is kept beside the data, and is cached with it, is told of", async () => {
+  const { pair } = await login(app);
+  await cached(pair);
+  const before = readsIn(database);
+  await database.pool.query(`update "sessionBridgeLink" set "bookkeeping" = '{"_expire": 1}'`);
+  const reads = async () => {
+    await whoami(app.url, pair);
+    return readsIn(database) - before;
+  };
+  await expect.poll(reads, { interval: 5, timeout: 2000 }).toBe(1);
+});
+
 test("changes of one session through two processes: no member is lost", async () => {
   const { pair } = await login(app);
   await cached(pair);

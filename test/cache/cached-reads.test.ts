@@ -3,6 +3,7 @@ import type { TokenPair } from "../../src/tokens/index.js";
 import { type CachedStore, openCachedStore } from "../support/cached.js";
 import { TestClock } from "../support/clock.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
+import { startTcpProxy } from "../support/tcp-proxy.js";
 
 let database: TestDatabase;
 let store: CachedStore;
@@ -63,6 +64,29 @@ test("a reused refresh token ends the cached session at once", async () => {
   expect(await dataOf(pair)).toBeDefined();
   expect(await store.refreshTokens(pair.refreshToken)).toBeUndefined();
   expect(await dataOf(pair)).toBeUndefined();
+});
+
+test("what this process changes or ends it need not be told of", async () => {
+  const proxy = await startTcpProxy(database.directUrl);
+  const clock = new TestClock();
+  await opened({ directUrl: proxy.url, clock: clock.now });
+  const create = () => store.create({ userId: "user-1" });
+  const [changed, ended, leaked] = [await create(), await create(), await create()];
+  await store.refreshTokens(leaked.refreshToken);
+  clock.advance(60);
+  for (const { accessToken } of [changed, ended, leaked]) await store.caches(accessToken);
+  // For less than a second it goes on with what it has.
+  proxy.hang();
+  expect(await store.statementsOfGet(leaked.accessToken)).toBe(0);
+  await store.refreshTokens(leaked.refreshToken);
+  expect(await dataOf(leaked)).toBeUndefined();
+  await store.invalidate({ id: ended.sessionId });
+  expect(await dataOf(ended)).toBeUndefined();
+  const session = (await store.get(changed.accessToken))!;
+  await store.update({ ...session, data: {} });
+  expect(await dataOf(changed)).toEqual({});
+  await store.close();
+  await proxy.close();
 });
 
 test("what is not found is looked for each time", async () => {

@@ -57,7 +57,7 @@ export async function openCachedStore(
     close: async () => {
       await store.close();
       // Ends only when the listening connection has been given back.
-      await directPool.end();
+      if (!directPool.ending) await directPool.end();
     },
   };
 }

@@ -30,6 +30,15 @@ test("it never holds more than its maximum, and always the half of it that was u
   expect(found).toBeLessThanOrEqual(6);
 });
 
+test("what is looked up stays longer than what is not", () => {
+  const map = new BoundedMap<string, number>(4);
+  for (const key of ["a", "b", "c", "d"]) map.set(key, 1);
+  map.get("a");
+  map.set("e", 1);
+  expect(["a", "e"].map((key) => map.get(key))).toEqual([1, 1]);
+  expect(map.get("b")).toBeUndefined();
+});
+
 test("what is deleted is gone, however often it was used", () => {
   const map = new BoundedMap<string, number>(4);
   for (const key of ["a", "b", "c", "a"]) map.set(key, 1);
