@@ -15,8 +15,9 @@ import { aboutBridge } from "./monitor/about-bridge.js";
 import { createMonitor } from "./monitor/monitor.js";
 import { createDatabase } from "./store/database.js";
 import { endedOriginReader, linkReader } from "./store/links.js";
-import { linkAndRowReader, type OldTable } from "./store/old-table.js";
+import { linkAndRowReader, type OldTable, unchangedRow } from "./store/old-table.js";
 import { createSessionCache } from "./store/session-cache.js";
+import { unchangedUpgrader } from "./store/upgrade-sessions.js";
 import { refresher, sessionStoreOver } from "./tokens/session-store.js";
 import { createTokenPath } from "./tokens/token-path.js";
 import { createTokenStore } from "./tokens/token-store.js";
@@ -46,6 +47,9 @@ export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
     readLink: linkReader(db),
     readLinkAndRow: new Map(
       [...tablesBeside].map(([name, table]) => [name, linkAndRowReader(db, table)]),
+    ),
+    upgradeUnchanged: new Map(
+      [...tablesBeside].map(([name, table]) => [name, unchangedUpgrader(db, unchangedRow(table))]),
     ),
     hasEndedOrigin: endedOriginReader(db),
   };

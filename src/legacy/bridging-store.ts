@@ -35,9 +35,9 @@ export function createBridgingStore(): SourceStore {
       request.lastRead = session;
       const oldRow = session.takeOldRow();
       if (!session.needsOldValue) return session.present(undefined);
-      return session.present(
-        oldRow === undefined ? await reachOld(() => readOld(request.ctx)) : oldRow.value,
-      );
+      return oldRow === undefined
+        ? session.present(await reachOld(() => readOld(request.ctx)))
+        : session.present(oldRow.value, oldRow.json);
     },
 
     async set(key, value, writeOld, destroyOld, ctx) {

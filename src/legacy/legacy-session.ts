@@ -79,6 +79,7 @@ export class LegacySession extends LegacyView {
     if (this.state !== "unlinked" || !this.isUpgradable || !this.accepted) return;
     if (!this.isSettled && !evenIfUnsettled) return;
     try {
+      if (await this.#upgradeUnchanged()) return;
       if (await this.#readAgain()) {
         await this.#upgradeNow({ data: this.base, bookkeeping: this.bookkeeping });
       } else if (isAskedFor) {
@@ -89,6 +90,15 @@ export class LegacySession extends LegacyView {
       if (isAskedFor && isOutage(error)) throw error;
       this.#tell(error);
     }
+  }
+
+  // What has changed is read again.
+  async #upgradeUnchanged(): Promise<boolean> {
+    if (this.rowRead === undefined || this.#prolonged !== undefined) return false;
+    const value = { data: this.base, bookkeeping: this.bookkeeping };
+    const link = await upgradeLegacySession(this.env, this.identity, value, this.rowRead);
+    if (link !== undefined) this.#become(link, value);
+    return link !== undefined;
   }
 
   // While the handler ran, a process in `observe`, or without the bridge, may have stored or ended it.
@@ -111,6 +121,10 @@ export class LegacySession extends LegacyView {
       await this.#findAnew();
       return;
     }
+    this.#become(link, value);
+  }
+
+  #become(link: LiveLink, value: LegacyValue): void {
     this.state = link;
     this.remember(value);
     const { sessionId } = link;

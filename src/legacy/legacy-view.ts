@@ -3,7 +3,14 @@ import type { SessionData } from "../commit.js";
 import type { Mode } from "../mode.js";
 import type { Bookkeeping, LiveLink } from "../store/links.js";
 import type { LegacyEnvironment } from "./environment.js";
-import { findLink, isOver, isRetired, linkedData, type LinkState } from "./link-state.js";
+import {
+  findLink,
+  isOver,
+  isRetired,
+  linkedData,
+  type LinkState,
+  type OldRow,
+} from "./link-state.js";
 import { reachOld } from "./reach-old.js";
 import { hashLegacyKey } from "./sealed-key.js";
 import type { LegacyKey, LegacySource, LegacyValue } from "./source.js";
@@ -17,7 +24,9 @@ export class LegacyView {
   protected readonly mode: Mode;
   readonly #hash: Buffer;
   protected state: LinkState = "unlinked";
-  #oldRow: { readonly value: unknown } | undefined;
+  #oldRow: OldRow | undefined;
+  /** The row of the old store that {@link base} is of, as the look-up has read it, if it did. */
+  protected rowRead: string | undefined;
   // Made when somebody asks: a request that changes nothing does not.
   #seen: LegacyValue | (() => LegacyValue) = { data: {}, bookkeeping: {} };
   /** The old middleware found the session and took it, or made it in this request. */
@@ -114,7 +123,7 @@ export class LegacyView {
   }
 
   /** What the look-up has read of the old store, if it did; once, for it grows old. */
-  takeOldRow(): { readonly value: unknown } | undefined {
+  takeOldRow(): OldRow | undefined {
     const oldRow = this.#oldRow;
     this.#oldRow = undefined;
     return oldRow;
@@ -131,7 +140,7 @@ export class LegacyView {
   }
 
   /** What the old middleware gets to read, given what the old store (or the cookie) holds. */
-  present(oldValue: unknown): unknown {
+  present(oldValue: unknown, json?: string): unknown {
     if (this.hasEnded || this.isRetired) return undefined;
     const { link } = this;
     if (link !== undefined) {
@@ -145,6 +154,7 @@ export class LegacyView {
     }
     this.missed = !exists(oldValue);
     if (!this.missed) this.remember(this.split(oldValue));
+    this.rowRead = json;
     return oldValue;
   }
 
@@ -186,6 +196,7 @@ export class LegacyView {
   // A copy: the old middleware hands the same objects to the application, which changes them.
   protected remember(value: LegacyValue): void {
     this.#seen = copyOf(value);
+    this.rowRead = undefined;
   }
 
   // The bookkeeping as it is stored: as JSON.

@@ -18,7 +18,13 @@ const tombstoneInSeconds = 24 * 60 * 60;
 export interface Found {
   readonly state: LinkState;
   /** What the old store holds, when the look-up has read it as well. */
-  readonly oldRow?: { readonly value: unknown };
+  readonly oldRow?: OldRow;
+}
+
+/** What the old store holds under a key; `json` as the look-up of the link has read it. */
+export interface OldRow {
+  readonly value: unknown;
+  readonly json?: string | undefined;
 }
 
 /** Looks up what a legacy key is linked to. One statement. */
@@ -45,7 +51,7 @@ async function readLink(
   const readLinkAndRow = env.readLinkAndRow.get(source.name);
   if (readLinkAndRow !== undefined) {
     const found = await readLinkAndRow(hash.toString("base64url"), key);
-    return { state: found?.link ?? "unlinked", oldRow: rowOf(found?.oldValue ?? null) };
+    return { state: found?.link ?? "unlinked", oldRow: rowOf(found?.oldValue ?? undefined) };
   }
   // Nothing can be linked to a key that was just made.
   const link = isMinted === true ? undefined : await env.readLink(hash.toString("base64url"));
@@ -56,9 +62,10 @@ async function readLink(
 }
 
 // Of a linked session hardly anybody asks for it.
-const rowOf = (json: string | null) => ({
-  get value(): unknown {
-    return json === null ? undefined : (JSON.parse(json) as unknown);
+const rowOf = (json: string | undefined): OldRow => ({
+  json,
+  get value() {
+    return json === undefined ? undefined : (JSON.parse(json) as unknown);
   },
 });
 

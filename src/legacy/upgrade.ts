@@ -16,15 +16,22 @@ export interface LegacyIdentity {
 
 /**
  * Makes the token session of a legacy session, under an id of its own. Undefined when the key is linked
- * already or has ended: somebody was faster. One statement.
+ * already or has ended: somebody was faster. Given what was read of its row in a table beside the bridge's
+ * own, also when that has changed since. One statement.
  */
 export async function upgradeLegacySession(
   env: LegacyEnvironment,
   identity: LegacyIdentity,
   value: LegacyValue,
+  rowRead?: string,
 ): Promise<LiveLink | undefined> {
+  const { source, legacyKey } = identity;
   const upgrade = await prepareUpgrade(env, identity, value);
-  const checksum = await upgradeSession(env.store.db, upgrade);
+  const upgradeUnchanged = env.upgradeUnchanged.get(source.name);
+  const checksum =
+    rowRead === undefined || upgradeUnchanged === undefined
+      ? await upgradeSession(env.store.db, upgrade)
+      : await upgradeUnchanged(upgrade, { id: legacyKey.key, value: rowRead });
   if (checksum === undefined) return undefined;
   const { sessionId, data, bookkeeping, memberOrder, pair } = upgrade;
   return { sessionId, checksum, data, bookkeeping, memberOrder, offer: pair, adoptedAt: null };

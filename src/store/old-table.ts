@@ -57,6 +57,11 @@ export function linkAndRowReader(
   return (key, legacyKey) => lookUp(key + legacyKey);
 }
 
+/** SQL: joins the row `o` of a table as long as it is as it was read, for {@link unchangedUpgrader}. */
+export const unchangedRow = (table: OldTable) => (id: string, value: string, now: string) =>
+  `${table.name} o on o.${table.key} = ${id}::${table.keyType}
+        and o.${table.value}::text = ${value} and o.${table.expires} > ${now}::timestamptz`;
+
 // Of SHA-256 in base64url.
 const keyLength = 43;
 

@@ -28,13 +28,11 @@ interface UpgradedRow {
 
 // In the order of the keys, so that two statements with some of the same keys wait for one another and
 // never both.
-const insertUpgrades = statement<UpgradedRow>(
-  "upgrade",
-  `with given as (
-    select * from unnest($1::bytea[], $2::varchar[], $3::uuid[], $4::bytea[], $5::text[], $6::text[],
+const upgradeText = (condition = "") => `with given as (
+    select g.* from unnest($1::bytea[], $2::varchar[], $3::uuid[], $4::bytea[], $5::text[], $6::text[],
       $7::timestamptz[], $9::text[], $10::integer[], $11::bytea[], $12::text[])
       as g ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "data",
-        "maxAgeInSeconds", "origin", "memberOrder")
+        "maxAgeInSeconds", "origin", "memberOrder")${condition}
   ), link as (
     insert into "sessionBridgeLink"
       ("key", "source", "session", "sealedKey", "bookkeeping", "offer", "expiresAt", "createdAt", "origin", "memberOrder")
@@ -56,8 +54,9 @@ const insertUpgrades = statement<UpgradedRow>(
   insert into "sessionStore" ("id", "checksum", "data", "maxAgeInSeconds", "createdAt", "updatedAt")
   select g."session", ${checksumOf('g."data"::jsonb')}, g."data"::jsonb, g."maxAgeInSeconds", $8, $8
   from link join given g on g."session" = link."session"
-  returning "id", "checksum"`,
-);
+  returning "id", "checksum"`;
+
+const insertUpgrades = statement<UpgradedRow>("upgrade", upgradeText());
 
 /**
  * Creates the token sessions, the links and the pairs of legacy sessions: exactly once per key. Gives the
@@ -68,8 +67,13 @@ export async function upgradeSessions(
   db: Database,
   upgrades: readonly Upgrade[],
 ): Promise<Map<string, string>> {
+  const rows = await db.rows(insertUpgrades, valuesOf(db, upgrades));
+  return new Map(rows.map(({ id, checksum }) => [id, checksum]));
+}
+
+function valuesOf(db: Database, upgrades: readonly Upgrade[]): unknown[] {
   const each = <Value>(of: (upgrade: Upgrade) => Value) => upgrades.map(of);
-  const rows = await db.rows(insertUpgrades, [
+  return [
     each(({ key }) => key),
     each(({ source }) => source),
     each(({ sessionId }) => sessionId),
@@ -82,13 +86,39 @@ export async function upgradeSessions(
     each(({ maxAgeInSeconds }) => maxAgeInSeconds),
     each(({ origin }) => origin ?? null),
     each(({ memberOrder }) => JSON.stringify(memberOrder)),
-  ]);
-  return new Map(rows.map(({ id, checksum }) => [id, checksum]));
+  ];
 }
 
 /** The same for one session; undefined when its key is linked already, or has ended. */
 export async function upgradeSession(db: Database, upgrade: Upgrade): Promise<string | undefined> {
   return (await upgradeSessions(db, [upgrade])).get(upgrade.sessionId);
+}
+
+/** What was read of a session's row in a table beside the bridge's own. */
+export interface RowRead {
+  readonly id: string;
+  readonly value: string;
+}
+
+/**
+ * The same, if the row is still there with that very value, has not expired, and the key is not linked. One
+ * round trip.
+ *
+ * @param row joins it: the table `o`, given its id, its value and the time
+ */
+export function unchangedUpgrader(
+  db: Database,
+  row: (id: string, value: string, now: string) => string,
+): (upgrade: Upgrade, read: RowRead) => Promise<string | undefined> {
+  const insert = statement<UpgradedRow>(
+    "upgrade-unchanged",
+    upgradeText(`\n      join ${row("$13", "$14", "$15")}`),
+  );
+  return async (upgrade, { id, value }) => {
+    const values = [...valuesOf(db, [upgrade]), id, value, new Date()];
+    const [made] = await db.rows(insert, values);
+    return made?.checksum;
+  };
 }
 
 const readLinked = statement<{ key: Buffer }>(

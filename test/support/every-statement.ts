@@ -116,6 +116,8 @@ export async function everyStatement(pool: pg.Pool): Promise<Sent[]> {
   await links.renewOffer(db, key, 0, newPair());
   await old.linkAndRowReader(db, oldTable)(encodedKey, id);
   await upgrades.upgradeSession(db, upgrade);
+  const upgradeUnchanged = upgrades.unchangedUpgrader(db, old.unchangedRow(oldTable));
+  await upgradeUnchanged(upgrade, { id, value: "{}" });
   await upgrades.readLinkedKeys(db, [key]);
   await upgrades.readWrittenSession(db, id);
   const written = { id, written: "1", data: "{}" };
