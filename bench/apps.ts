@@ -81,8 +81,7 @@ const applications: Record<string, (kit: Kit) => RequestListener | Promise<Reque
   cached: async (kit) => {
     const { world, pool, tokens } = kit;
     // stage.ts removes the triggers again.
-    const migrate = tokens.migrate as (pool: pg.Pool, options: object) => Promise<unknown>;
-    await migrate(pool, { cache: true });
+    await tokens.migrate(pool, { cache: true });
     return tokenSession(kit, {
       directPool: new pg.Pool({ connectionString: world.databaseUrl, max: 1 }),
       cache: { maxEntries: 100_000, maxAgeInSeconds: 60 },

@@ -33,17 +33,8 @@ export interface Outcome {
  */
 export async function runAll(stage: Stage, generator: LoadGenerator, plan: Plan): Promise<Outcome> {
   const revocation: Record<string, Revocation> = {};
-  const left: Variant[] = [];
   for (const variant of plan.variants) {
-    try {
-      revocation[variant.id] = await checkOn(stage, variant, plan);
-    } catch (error) {
-      // Until the package has that option.
-      if (!(error as Error).message.includes("cache: unknown option")) throw error;
-      tell(`${variant.name}: left out, the package has no cache.`);
-      continue;
-    }
-    left.push(variant);
+    revocation[variant.id] = await checkOn(stage, variant, plan);
     tell(`${variant.name}: right answers; a revoked session: ${revocation[variant.id]}.`);
   }
   const measured = new Map<string, Measurement[]>();
@@ -51,7 +42,7 @@ export async function runAll(stage: Stage, generator: LoadGenerator, plan: Plan)
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const scenario of plan.scenarios) {
       tell(`\nRound ${round + 1} of ${plan.rounds}: ${scenario.name}`);
-      for (const variant of inRound(taking(left, scenario), round)) {
+      for (const variant of inRound(taking(plan.variants, scenario), round)) {
         const file = await requestsOf(stage, variant, scenario, plan);
         const run = { variant, scenario, requests: file, seconds: plan.seconds };
         const measurement = await measure(stage, generator, run);
@@ -63,7 +54,7 @@ export async function runAll(stage: Stage, generator: LoadGenerator, plan: Plan)
   }
   const scenarios = plan.scenarios.map((scenario) => ({
     ...scenario,
-    results: taking(left, scenario).map((variant) => ({
+    results: taking(plan.variants, scenario).map((variant) => ({
       variant,
       rounds: measured.get(keyOf(scenario, variant)) ?? [],
     })),
