@@ -7,6 +7,7 @@ import { findLoadGenerator, type LoadResult, writeRequests } from "./load.js";
 import { importBuilt } from "./product.js";
 import { serve } from "./serve.js";
 import type { Stage } from "./stage.js";
+import { median } from "./table.js";
 
 /** A database with many sessions, and what is asked of it. */
 export interface Size {
@@ -127,7 +128,7 @@ export async function prepareSize(
       if (cleaned.sessions !== expired) {
         throw new Error(`${cleaned.sessions} sessions went, but ${expired} had expired.`);
       }
-      const p99Ms = { without: median(quiet), during: median(busy) };
+      const p99Ms = { without: typicalP99(quiet), during: typicalP99(busy) };
       return { sessions: cleaned.sessions, seconds, p99Ms };
     },
     async close() {
@@ -138,8 +139,7 @@ export async function prepareSize(
   };
 }
 
-const median = (results: readonly LoadResult[]) =>
-  results.map(({ p99Ms }) => p99Ms).sort((a, b) => a - b)[Math.floor(results.length / 2)] ?? NaN;
+const typicalP99 = (results: readonly LoadResult[]) => median(results.map(({ p99Ms }) => p99Ms));
 
 async function bytesPerRow(pool: pg.Pool, count: number): Promise<Size["bytesPerSession"]> {
   const { rows } = await pool.query<{ heap: number; indexes: number }>(

@@ -1,6 +1,9 @@
-import { parseArgs } from "node:util";
+import { wholeNumber, withArguments } from "./arguments.js";
+import { findLoadGenerator } from "./load.js";
+import { installPeers } from "./peers.js";
 import { prepareSize, type Size } from "./scale-size.js";
 import { onStage, type Stage, tell } from "./stage.js";
+import { markdownTable, median, thousands } from "./table.js";
 
 const help = `Usage: npm run bench:scale -- [options]
 
@@ -52,7 +55,7 @@ async function run(stage: Stage, options: Options): Promise<Report[]> {
   try {
     for (const sessions of options.sizes) {
       stage.signal.throwIfAborted();
-      tell(`Making ${count(sessions)} sessions.`);
+      tell(`Making ${thousands(sessions)} sessions.`);
       const size = await prepareSize(stage, { ...options, sessions });
       tell(`Made them in ${size.seedSeconds.toFixed(0)} s.`);
       sizes.push(size);
@@ -63,12 +66,16 @@ async function run(stage: Stage, options: Options): Promise<Report[]> {
         await size.read(2);
         const { requests, seconds, p99Ms } = await size.read(options.seconds);
         rates[index]?.push({ rate: requests / seconds, p99Ms });
-        tell(`Round ${round}, ${count(size.sessions)}: ${count(requests / seconds)} requests/s.`);
+        tell(
+          `Round ${round}, ${thousands(size.sessions)}: ${thousands(requests / seconds)} requests/s.`,
+        );
       }
     }
     const reports: Report[] = [];
     for (const [index, size] of sizes.entries()) {
-      tell(`Cleaning up ${count(size.expired)} expired sessions beside ${count(size.sessions)}.`);
+      tell(
+        `Cleaning up ${thousands(size.expired)} expired sessions beside ${thousands(size.sessions)}.`,
+      );
       const { sessions, seconds, p99Ms } = await size.cleanUp();
       const requestsPerSecond = median(rates[index]!.map(({ rate }) => rate));
       reports.push({
@@ -90,95 +97,61 @@ async function run(stage: Stage, options: Options): Promise<Report[]> {
   }
 }
 
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-const count = (value: number) => Math.round(value).toLocaleString("en");
+const heads = [
+  "sessions",
+  "strict reads/s",
+  "ratio",
+  "p99 ms",
+  "table B each",
+  "index B each",
+  "plans",
+  "cleaned/s",
+  "p99 ms beside it",
+  "ratio",
+];
 
-function tableOf(reports: readonly Report[]): string {
-  const rows = [
-    [
-      "sessions",
-      "strict reads/s",
-      "ratio",
-      "p99",
-      "bytes each",
-      "plans",
-      "cleaned/s",
-      "p99 beside it",
-    ],
-    ...reports.map((report) => [
-      count(report.sessions),
-      count(report.requestsPerSecond),
+const tableOf = (reports: readonly Report[]) =>
+  markdownTable(
+    heads,
+    reports.map((report) => [
+      thousands(report.sessions),
+      thousands(report.requestsPerSecond),
       report.ratio.toFixed(2),
-      `${report.p99Ms.toFixed(1)} ms`,
-      `${count(report.heapBytes)} + ${count(report.indexBytes)} of indexes`,
+      report.p99Ms.toFixed(1),
+      thousands(report.heapBytes),
+      thousands(report.indexBytes),
       report.wholeTables.length === 0 ? "by index" : report.wholeTables.join(", "),
-      count(report.cleanedPerSecond),
-      `${report.p99MsDuringCleanUp.toFixed(1)} ms, ${(report.p99MsDuringCleanUp / report.p99MsWithoutCleanUp).toFixed(2)} ×`,
+      thousands(report.cleanedPerSecond),
+      report.p99MsDuringCleanUp.toFixed(1),
+      (report.p99MsDuringCleanUp / report.p99MsWithoutCleanUp).toFixed(2),
     ]),
-  ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row.map((cell, column) => cell.padStart(widths[column]!)).join("  "),
   );
-  return `${lines.join("\n")}\n`;
-}
 
-/** Such as 250, 100k or 1.5m. */
-function numberOf(text: string): number {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([km]?)$/i.exec(text.trim()) ?? [];
-  const value =
-    Number(digits) * { "": 1, k: 1000, m: 1_000_000 }[unit.toLowerCase() as "" | "k" | "m"];
-  if (!Number.isInteger(value) || value < 1)
-    throw new TypeError(`${text} is no number such as 250, 100k or 1m.`);
-  return value;
-}
-
-function optionsOf(args: string[]): (Options & { json: boolean; help: boolean }) | string {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        sessions: { type: "string", default: "100k,1m,10m" },
-        tokens: { type: "string", default: "200k" },
-        connections: { type: "string", default: "64" },
-        seconds: { type: "string", default: "8" },
-        rounds: { type: "string", default: "3" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-    const { json, help, sessions, ...numbers } = values;
-    const [tokens, connections, seconds, rounds] = [
-      numbers.tokens,
-      numbers.connections,
-      numbers.seconds,
-      numbers.rounds,
-    ].map(numberOf) as [number, number, number, number];
-    return {
-      json,
-      help,
-      sizes: sessions.split(",").map(numberOf),
-      tokens,
-      connections,
-      seconds,
-      rounds,
+process.exitCode = await withArguments(
+  help,
+  {
+    sessions: { type: "string", default: "100k,1m,10m" },
+    tokens: { type: "string", default: "200k" },
+    connections: { type: "string", default: "64" },
+    seconds: { type: "string", default: "8" },
+    rounds: { type: "string", default: "3" },
+    json: { type: "boolean", default: false },
+  },
+  (values) => {
+    const options = {
+      sizes: values.sessions.split(",").map((size) => wholeNumber("sessions", size.trim())),
+      tokens: wholeNumber("tokens", values.tokens),
+      connections: wholeNumber("connections", values.connections),
+      seconds: wholeNumber("seconds", values.seconds),
+      rounds: wholeNumber("rounds", values.rounds),
     };
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-const options = optionsOf(process.argv.slice(2));
-if (typeof options === "string") {
-  tell(`${options}\nSee npm run bench:scale -- --help.`);
-  process.exitCode = 2;
-} else if (options.help) {
-  process.stdout.write(help);
-} else {
-  process.exitCode = await onStage(async (stage) => {
-    const reports = await run(stage, options);
-    process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : tableOf(reports));
-    return reports.some(({ wholeTables }) => wholeTables.length > 0) ? 1 : 0;
-  });
-}
+    return onStage(async (stage) => {
+      if (findLoadGenerator().name === "autocannon") await installPeers(stage.signal);
+      const reports = await run(stage, options);
+      process.stdout.write(
+        `${values.json ? JSON.stringify(reports, null, 2) : tableOf(reports)}\n`,
+      );
+      return reports.some(({ wholeTables }) => wholeTables.length > 0) ? 1 : 0;
+    });
+  },
+);

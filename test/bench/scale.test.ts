@@ -14,8 +14,8 @@ test("wrong numbers are wrong usage", () => {
   ]) {
     const { status, stderr, stdout } = scale(...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
-    expect(stderr).toContain(args[1] === "7" ? "--rows" : args[1]!.split(",").at(-1));
-    expect(stderr).toContain("npm run bench:scale -- --help");
+    expect(stderr).toContain(args[0]);
+    expect(stderr).toContain("Usage: npm run bench:scale");
   }
 });
 
