@@ -17,12 +17,23 @@ vi.mock("../../src/store/database.js", async (original) => {
   };
 });
 
-/** Of doctor: they read no table but the catalogue. */
-const ofTheCatalogue = ["read-server", "read-missing-rights", "read-missing-tables"];
+/** Of doctor, and of the cache: they read no table but the catalogue. */
+const ofTheCatalogue = [
+  "identify-server",
+  "read-server",
+  "read-missing-rights",
+  "read-missing-tables",
+];
 
 /** Each index, and some of what would read a whole table without it, or could not be planned. */
 const neededBy: Record<string, string[]> = {
-  sessionStore_pkey: ["read-sessions", "read-links", "merge-changes", "rotate-tokens"],
+  sessionStore_pkey: [
+    "read-sessions",
+    "read-links",
+    "merge-changes",
+    "merge-changes-of-many",
+    "rotate-tokens",
+  ],
   sessionStoreToken_pkey: ["read-session", "read-sessions", "rotate-tokens", "renew-offer"],
   sessionStoreTokenSessionIdx: [
     "revoke-session",

@@ -103,6 +103,8 @@ export async function everyStatement(pool: pg.Pool): Promise<Sent[]> {
   await readRefreshedSession(db, id);
   await update.commitChanges(db, id, changes);
   await update.commitChanges(db, id, changes, link);
+  const commit = update.sessionCommitter(db);
+  await Promise.all(Array.from({ length: 32 }, () => commit(crypto.randomUUID(), changes)));
   await update.replaceSession(db, { id, checksum: "", data: "{}" });
   await update.touchSession(db, id, "");
   await revokeSession(db, id);
