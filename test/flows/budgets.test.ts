@@ -54,7 +54,7 @@ function nameOf(text: string): string {
   const names: [string, string][] = [
     [`insert into "sessionBridgeLink"`, "upgrade"],
     [`from "sessionBridgeLink" l left join`, "read"],
-    [`from "sessionStoreToken" t join`, "read"],
+    [`from "sessionStoreToken" t cross join`, "read"],
     [`|| $3::jsonb`, "update"],
     [`update "sessionStoreToken" t\n    set "revokedAt" = coalesce`, "rotate"],
     [`set "offer" = case`, "renew offer"],

@@ -64,4 +64,4 @@ export async function openCachedStore(
 
 /** Of the statements of the pool, those that read a session by an access token. */
 export const readsIn = (database: Pick<TestDatabase, "queries">) =>
-  database.queries.filter((text) => text.includes(`from "sessionStoreToken" t join`)).length;
+  database.queries.filter((text) => text.includes(`from "sessionStoreToken" t cross join`)).length;
