@@ -113,15 +113,7 @@ export async function commitChanges(
   changes: Changes,
   link?: LinkUpdate,
 ): Promise<CommittedSession | undefined> {
-  const { removed, set, maxAgeInSeconds } = changes;
-  const values = [
-    sessionId,
-    removed,
-    JSON.stringify(set),
-    maxAgeInSeconds !== undefined,
-    maxAgeInSeconds ?? null,
-    db.now(),
-  ];
+  const values = [...Object.values(asValues(sessionId, changes)), db.now()];
   const [row] =
     link === undefined
       ? await db.change(sessionId, mergeChanges, values)
@@ -135,30 +127,43 @@ export async function commitChanges(
   return row;
 }
 
+// In the order of the parameters; serialised at once, so that whoever goes on to change the data does not change
+// what is committed.
+const asValues = (id: string, { removed, set, maxAgeInSeconds }: Changes) => ({
+  id,
+  removed,
+  set: JSON.stringify(set),
+  setsMaxAge: maxAgeInSeconds !== undefined,
+  maxAgeInSeconds: maxAgeInSeconds ?? null,
+});
+
 // More would hold up the first of them, and lock their rows for longer.
 const mostCommits = 32;
 
 /**
  * {@link commitChanges} for requests: what changes within one turn of the event loop is committed by one
- * statement, each session merged by itself.
+ * statement, each session merged by itself. Commits to one session come in the order of the calls.
  */
 export function sessionCommitter(
   db: Database,
 ): (sessionId: string, changes: Changes) => Promise<CommittedSession | undefined> {
-  let batch = new Set<string>();
-  const commit = inBatches(async (commits: [string, Changes][]) => {
-    batch = new Set();
+  const underway = new Map<string, Promise<unknown>>();
+
+  const commit = inBatches(async (commits: ReturnType<typeof asValues>[]) => {
+    const single = async (commit: (typeof commits)[number]) => {
+      const values = [...Object.values(commit), db.now()];
+      return (await db.change(commit.id, mergeChanges, values))[0];
+    };
     const [first] = commits;
-    const single = ([id, changes]: [string, Changes]) => commitChanges(db, id, changes);
     if (first !== undefined && commits.length === 1) return [await single(first)];
     try {
-      const ids = commits.map(([id]) => id);
+      const ids = commits.map(({ id }) => id);
       const rows = await db.change(ids, mergeChangesOfMany, [
         ids,
-        commits.map(([, { removed }]) => JSON.stringify(removed)),
-        commits.map(([, { set }]) => JSON.stringify(set)),
-        commits.map(([, { maxAgeInSeconds }]) => maxAgeInSeconds !== undefined),
-        commits.map(([, { maxAgeInSeconds }]) => maxAgeInSeconds ?? null),
+        commits.map(({ removed }) => JSON.stringify(removed)),
+        commits.map(({ set }) => set),
+        commits.map(({ setsMaxAge }) => setsMaxAge),
+        commits.map(({ maxAgeInSeconds }) => maxAgeInSeconds),
         db.now(),
       ]);
       const committed = new Map(rows.map((row) => [row.id, row]));
@@ -170,11 +175,17 @@ export function sessionCommitter(
     }
   }, mostCommits);
 
-  return (id, changes) => {
-    // Of two commits to one session the second waits for the row by itself.
-    if (batch.has(id)) return commitChanges(db, id, changes);
-    batch.add(id);
-    return commit([id, changes]);
+  return async (id, changes) => {
+    const values = asValues(id, changes);
+    const earlier = underway.get(id);
+    const begin = () => commit(values);
+    const committed = earlier === undefined ? begin() : earlier.then(begin, begin);
+    underway.set(id, committed);
+    try {
+      return await committed;
+    } finally {
+      if (underway.get(id) === committed) underway.delete(id);
+    }
   };
 }
 

@@ -121,3 +121,24 @@ test("two commits to one session in one turn are both kept", async () => {
   ]);
   expect(await dataOf(id!)).toEqual({ a: 1, b: 2, d: 4 });
 });
+
+test("of two commits to one session in one turn the later one wins", async () => {
+  const [id, other] = await sessions(2, {});
+  const commit = sessionCommitter(db);
+  for (const others of [[], [commit(other!, set({ c: 3 }))]]) {
+    await Promise.all([commit(id!, set({ a: 1 })), ...others, commit(id!, set({ a: 2 }))]);
+    expect(await dataOf(id!)).toEqual({ a: 2 });
+  }
+});
+
+test("what JSON cannot hold fails its own session alone", async () => {
+  const [one, two, three] = await sessions(3, {});
+  const commit = sessionCommitter(db);
+  const results = await Promise.allSettled([
+    commit(one!, set({ a: 1 })),
+    commit(two!, set({ a: 1n })),
+    commit(three!, set({ a: 3 })),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect(await dataOf(three!)).toEqual({ a: 3 });
+});
