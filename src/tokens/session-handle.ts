@@ -22,6 +22,12 @@ export interface TokenPathHooks {
   ended(ctx: Context, row: SessionRow): Promise<void>;
 }
 
+interface CommitOptions {
+  readonly save?: boolean;
+  readonly regenerate?: boolean;
+  readonly handlerFailed?: boolean;
+}
+
 /**
  * The token session of one request: loads lazily, commits changes, keeps what is to be handed out.
  * Three states, as seen by the handler: untouched (undefined), removed (false), a session object.
@@ -45,6 +51,7 @@ export class SessionHandle implements SessionOwner {
   #session: Session | false | undefined;
   #maxAgeInSeconds: number | null;
   #maxAgeChanged = false;
+  #underway: Promise<void> | undefined;
   /** A pair made in this request that the client does not have yet. */
   #pair: TokenPair | undefined;
 
@@ -109,8 +116,19 @@ export class SessionHandle implements SessionOwner {
     if ("maxAge" in value) this.#session.maxAge = value.maxAge as number;
   }
 
-  /** Brings the store up to date with the session object. */
-  async commit({ save = false, regenerate = false, handlerFailed = false } = {}): Promise<void> {
+  /** Brings the store up to date with the session object, after whatever commit is under way. */
+  commit(options: CommitOptions = {}): Promise<void> {
+    const commit = () => this.#commit(options);
+    const committed = this.#underway?.then(commit, commit) ?? commit();
+    this.#underway = committed;
+    return committed;
+  }
+
+  async #commit({
+    save = false,
+    regenerate = false,
+    handlerFailed = false,
+  }: CommitOptions): Promise<void> {
     // A session that is not to be saved must still end where it is to be moved.
     if (this.#session === undefined || (this.isSaved === false && !regenerate)) return;
     if (this.#session === false || this.#isEmptied(this.#session)) return this.#remove();
@@ -149,23 +167,23 @@ export class SessionHandle implements SessionOwner {
   }
 
   async #create(session: Session): Promise<void> {
-    const { row, pair } = await this.#store.create(dataOf(session), this.#maxAgeInSeconds);
+    const maxAgeInSeconds = this.#maxAgeInSeconds;
+    const { row, pair } = await this.#store.create(dataOf(session), maxAgeInSeconds);
     this.#row = row;
     this.#pair = pair;
-    this.#committed(row.data);
+    this.#committed(row.data, maxAgeInSeconds);
   }
 
   async #update(row: SessionRow, session: Session, save: boolean): Promise<void> {
     const data = dataOf(session);
     const changes = changesBetween(shownIn(parseData(this.#base), this), data);
     if (changes === undefined && !this.#maxAgeChanged && !save) return;
+    // The handler may change it while it is being committed.
+    const json = JSON.stringify(data);
+    const maxAgeInSeconds = this.#maxAgeInSeconds;
+    const ownMaxAge = this.#maxAgeChanged && { maxAgeInSeconds };
     const commit = () =>
-      this.#store.commit(row.id, {
-        set: {},
-        removed: [],
-        ...changes,
-        ...(this.#maxAgeChanged && { maxAgeInSeconds: this.#maxAgeInSeconds }),
-      });
+      this.#store.commit(row.id, { set: {}, removed: [], ...changes, ...ownMaxAge });
     const committed = await (this.#hooks?.committing(this.#ctx, row, data, commit) ?? commit());
     // Logged out in the meantime: the logout wins and the change is dropped.
     if (committed === undefined) return;
@@ -173,7 +191,7 @@ export class SessionHandle implements SessionOwner {
     const isSeen = committed.previous === row.checksum;
     if (!isSeen) this.#merged(row.id);
     this.#row = { ...row, checksum: isSeen ? committed.checksum : "" };
-    this.#committed(JSON.stringify(data));
+    this.#committed(json, maxAgeInSeconds);
   }
 
   async #regenerate(session: Session): Promise<void> {
@@ -198,8 +216,8 @@ export class SessionHandle implements SessionOwner {
   }
 
   // From here on, only what changes after this commit is a change.
-  #committed(json: string): void {
+  #committed(json: string, maxAgeInSeconds: number | null): void {
     this.#base = json;
-    this.#maxAgeChanged = false;
+    this.#maxAgeChanged = this.#maxAgeInSeconds !== maxAgeInSeconds;
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import Koa from "koa";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -37,6 +38,33 @@ beforeEach(async () => {
       },
       "/nonsense": (ctx) => {
         ctx.session = 7;
+      },
+      "/new-and-save": (ctx) => {
+        ctx.session = { userId: "user-3" };
+        void ctx.session.save();
+        ctx.session.n = 1;
+      },
+      "/save-and-change": (ctx) => {
+        ctx.session.n = 1;
+        void ctx.session.save();
+        ctx.session.n = 2;
+      },
+      "/save-and-restore": (ctx) => {
+        const { n } = ctx.session;
+        ctx.session.n = "another";
+        void ctx.session.save();
+        ctx.session.n = n;
+      },
+      "/change-while-saving": async (ctx) => {
+        ctx.session.cart = { first: 1 };
+        const saving = ctx.session.save();
+        await turn();
+        ctx.session.cart.second = 2;
+        ctx.session.maxAge = 60_000;
+        await saving;
+      },
+      "/max-age": (ctx) => {
+        ctx.body = { maxAge: ctx.session.maxAge };
       },
       "/set-twice": (ctx) => {
         ctx.session = null;
@@ -163,4 +191,32 @@ test("close leaves the pool open and guarded, and tells its errors no more", asy
   expect(told).toHaveLength(1);
   expect((await pool.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
   await pool.end();
+});
+
+describe("a handler that goes on while its session is being saved", () => {
+  test.each(["/save-and-change", "/save-and-restore"])(
+    "has what it leaves stored, not what it had before: %s",
+    async (path) => {
+      const pair = await login();
+      await get("/set?n=2", pair.accessToken);
+      await get(path, pair.accessToken);
+      const { n } = (await whoami(url, pair)).body.session as { n: unknown };
+      expect(Number(n)).toBe(2);
+    },
+  );
+
+  test("has everything stored that it changed meanwhile", async () => {
+    const pair = await login();
+    await get("/change-while-saving", pair.accessToken);
+    const cart = { first: 1, second: 2 };
+    expect((await whoami(url, pair)).body.session).toEqual({ userId: "user-1", cart });
+    expect((await get("/max-age", pair.accessToken)).body).toEqual({ maxAge: 60_000 });
+  });
+
+  test("creates one session", async () => {
+    const before = await count();
+    const pair = pairIn(await get("/new-and-save"));
+    expect(await count()).toBe(before + 1);
+    expect((await whoami(url, pair)).body.session).toEqual({ userId: "user-3", n: 1 });
+  });
 });
