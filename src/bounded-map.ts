@@ -4,8 +4,9 @@
  * first key of a large Map does not.
  */
 export class BoundedMap<Key, Value> {
-  #young = new Map<Key, Value>();
-  #old = new Map<Key, Value>();
+  // With the keys that were set: an equal string to look up by may be part of a long one, and keep it alive.
+  #young = new Map<Key, readonly [Key, Value]>();
+  #old = new Map<Key, readonly [Key, Value]>();
   readonly #half: number;
 
   constructor(maximum: number) {
@@ -13,11 +14,11 @@ export class BoundedMap<Key, Value> {
   }
 
   get(key: Key): Value | undefined {
-    const value = this.#young.get(key);
-    if (value !== undefined) return value;
+    const young = this.#young.get(key);
+    if (young !== undefined) return young[1];
     const old = this.#old.get(key);
-    if (old !== undefined) this.set(key, old);
-    return old;
+    if (old !== undefined) this.set(...old);
+    return old?.[1];
   }
 
   set(key: Key, value: Value): void {
@@ -25,7 +26,7 @@ export class BoundedMap<Key, Value> {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(key, value);
+    this.#young.set(key, [key, value]);
   }
 
   delete(key: Key): void {

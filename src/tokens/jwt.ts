@@ -147,7 +147,9 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
       const known = verifiedTokens.get(token);
       if (known !== undefined && known.expiresAt * 1000 > now.getTime()) return known;
       const verified = await verify(access, token, now);
-      if (verified.refusal === undefined) verifiedTokens.set(token, verified);
+      if (verified.refusal === undefined && isCanonical(token)) {
+        verifiedTokens.set(copyOf(token), verified);
+      }
       return verified;
     },
     verifyRefreshToken: (token, now) => verify(refresh, token, now),
@@ -169,6 +171,12 @@ function tokenIdIn(payload: JWTPayload, kind: Kind, origin: Origin): unknown {
   const claimed = payload[kind.compasClaim];
   return origin === "compas" || claimed === payload.jti ? claimed : undefined;
 }
+
+// With blanks in between, or padding, one token could be written in any number of ways.
+const isCanonical = (token: string) => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token);
+
+// As part of a header it would keep the whole header in memory.
+const copyOf = (token: string) => Buffer.from(token, "latin1").toString("latin1");
 
 // Longer than any token of ours; keeps an attacker from having us decode megabytes.
 const maximumTokenLength = 4096;

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BoundedMap } from "../../src/bounded-map.js";
+import { heapInUse } from "../support/heap.js";
 
 test("it never holds more than its maximum, and always the half of it that was used last", () => {
   const keys = fc.integer({ min: 0, max: 30 });
@@ -45,4 +46,18 @@ test("what is deleted is gone, however often it was used", () => {
   map.get("a");
   map.delete("a");
   expect(map.get("a")).toBeUndefined();
+});
+
+test("of a string that is part of a longer one, a look-up keeps only what was set", () => {
+  const half = 1000;
+  const map = new BoundedMap<string, number>(2 * half);
+  const keyOf = (index: number) => `the key of entry ${index}`;
+  for (let index = 0; index <= half; index += 1) map.set(keyOf(index), index);
+  const before = heapInUse();
+  for (let index = 0; index < half - 1; index += 1) {
+    const header = Buffer.from(" ".repeat(8000) + keyOf(index)).toString();
+    expect(map.get(header.slice(8000))).toBe(index);
+  }
+  expect(heapInUse() - before).toBeLessThan(3e6);
+  expect(map.get(keyOf(0))).toBe(0);
 });

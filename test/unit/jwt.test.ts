@@ -1,7 +1,9 @@
 import { generateKeyPairSync } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, UnsecuredJWT } from "jose";
 import { describe, expect, test } from "vitest";
+import { readBearerToken } from "../../src/common-options.js";
 import { importSigningKey } from "../../src/tokens/keys.js";
+import { heapInUse } from "../support/heap.js";
 import {
   at,
   codecOf,
@@ -164,5 +166,23 @@ describe("a token that was verified before", () => {
       tokenId: pair.accessToken,
     });
     expect(await rotated.verifyAccessToken(accessToken, at(0))).toEqual({ refusal: "unverified" });
+  });
+
+  test("keeps neither the header that it came in nor other ways to write it", async () => {
+    const codec = codecOf();
+    const { accessToken } = await codec.signPair(sessionId, pair);
+    async function growth(write: (index: number) => string | Promise<string>) {
+      const before = heapInUse();
+      for (let index = 0; index < 1000; index += 1) {
+        const padding = " ".repeat(8000);
+        const header = Buffer.from(`Bearer${padding}${await write(index)}`).toString();
+        const token = readBearerToken({ get: () => header } as never)!;
+        expect((await codec.verifyAccessToken(token, at(0))).tokenId).toBe(pair.accessToken);
+      }
+      return heapInUse() - before;
+    }
+    const key = new TextEncoder().encode(secret);
+    expect(await growth((index) => forge(key, {}, { index }))).toBeLessThan(3e6);
+    expect(await growth((index) => accessToken + " ".repeat(index) + "=")).toBeLessThan(3e5);
   });
 });
