@@ -9,26 +9,39 @@ const followed = new AsyncLocalStorage<LegacyRequest>();
 /** The store of one source, which has to know whose request it serves. */
 export interface SourceStore extends BridgingStore {
   /** Runs the old middleware for a request. */
-  run<Result>(request: LegacyRequest, work: () => Result): Result;
+  run(request: LegacyRequest, work: () => Promise<void>): Promise<void>;
 }
 
 /** The old middleware may also run where the bridge does not, on a context made by hand: then it is as before. */
 export function createBridgingStore(): SourceStore {
   const byContext = new WeakMap<Context, LegacyRequest>();
-  const requestOf = (ctx: Context | undefined) =>
-    ctx === undefined ? followed.getStore() : byContext.get(ctx);
+  const underway = new Set<LegacyRequest>();
+
+  // An application that reaches for the store by itself may hand no context.
+  const holderOf = (key: string) =>
+    [...underway].find((request) => request.knownSessionOf(key) !== undefined);
+  const requestOf = (ctx: Context | undefined, key?: string) => {
+    if (ctx !== undefined) return byContext.get(ctx);
+    return followed.getStore() ?? (key === undefined ? undefined : holderOf(key));
+  };
 
   // Before Node.js 24, to follow a request makes every promise of the process dearer.
-  function run<Result>(request: LegacyRequest, work: () => Result): Result {
+  async function run(request: LegacyRequest, work: () => Promise<void>): Promise<void> {
     byContext.set(request.ctx, request);
-    return request.source.handsContext === true ? work() : followed.run(request, work);
+    if (request.source.handsContext !== true) return followed.run(request, work);
+    underway.add(request);
+    try {
+      await work();
+    } finally {
+      underway.delete(request);
+    }
   }
 
   return {
     run,
 
     async get(key, readOld, ctx) {
-      const request = requestOf(ctx);
+      const request = requestOf(ctx, key);
       if (request === undefined) return readOld(undefined);
       const session = await request.sessionOf({ key });
       request.presented ??= session;
@@ -41,7 +54,7 @@ export function createBridgingStore(): SourceStore {
     },
 
     async set(key, value, writeOld, destroyOld, ctx) {
-      const request = requestOf(ctx);
+      const request = requestOf(ctx, key);
       if (request === undefined) {
         await writeOld(undefined, value);
         return;
@@ -53,7 +66,7 @@ export function createBridgingStore(): SourceStore {
     },
 
     async destroy(key, destroyOld, ctx) {
-      const request = requestOf(ctx);
+      const request = requestOf(ctx, key);
       const session = request?.knownSessionOf(key);
       const wasLinked = session?.sessionId !== undefined;
       if (request !== undefined && session === request.presented) request.hasRemoved = true;

@@ -227,3 +227,25 @@ describe("The old store", () => {
     },
   );
 });
+
+// An application may end its session by the store that koa-session was given, without its context.
+it("A session that a handler destroys in the store is dead for its tokens as well", async () => {
+  const flow = await startFlow("store");
+  const app = await startBridgedApp(flow.database.pool, {
+    config: flow.config,
+    handlers: {
+      "/destroy": async (ctx) => {
+        const { store } = ctx["sessionOptions"] as { store: { destroy(key: string): unknown } };
+        await store.destroy(storeKeyOf(browser));
+        ctx.body = {};
+      },
+    },
+  });
+  const browser = (await flow.login()).clone({ baseUrl: app.url });
+  const { accessToken } = tokensOf(await browser.get("/whoami"));
+  expect((await browser.get("/destroy")).status).toBe(200);
+  expect((await browser.get("/whoami")).body.session).toEqual({});
+  expect((await app.browser().get("/whoami", bearer(accessToken))).status).toBe(401);
+  await app.close();
+  await flow.close();
+});
