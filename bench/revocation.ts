@@ -1,33 +1,66 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import Koa from "koa";
 import pg from "pg";
-import { createSessionStore, migrate, tokenSession } from "../src/tokens/index.js";
-import { startEmbeddedPostgres } from "../test/support/postgres-server.js";
 import { startTcpProxy } from "../test/support/tcp-proxy.js";
+import { wholeNumber, withArguments } from "./arguments.js";
+import { importBuilt } from "./product.js";
+import { onStage, type Stage, tell } from "./stage.js";
 
-// How long a cached session is accepted after another process has ended it. Two processes cache and serve; a
-// third one loads them; this one logs out by the one and asks the other. Counted is how long after the answer to
-// the logout a request was still sent that was accepted: 0 when none was.
-const rounds = Number(process.env["ROUNDS"] ?? 300);
-const losses = Number(process.env["LOSSES"] ?? 5);
-const connections = Number(process.env["CONNECTIONS"] ?? 64);
+const help = `Usage: npm run bench:revocation -- [options]
+
+Tells how long a cached session is accepted after it has ended elsewhere, in milliseconds. Two processes cache and
+serve, a third one loads them, this one logs out by the one and asks the other. Counted is how long after the
+answer to the logout a request was still sent that was accepted: 0 when none was. Then sessions are ended in the
+database while the connection that listens is lost, or hangs.
+
+Options:
+  --rounds <n>        logouts by the other process; default 300
+  --losses <n>        of each kind; default 5
+  --connections <n>   of the load; default 64
+  --help              show this
+
+Examples:
+  npm run bench:revocation
+  npm run bench:revocation -- --rounds 20 --losses 1 --connections 8
+
+It takes about seven minutes; Ctrl-C ends it and leaves nothing.
+
+Exit codes: 0 measured, 1 failed, 2 wrong usage, 130 interrupted.
+`;
+
 const sessionCount = 2000;
 const signingKeys = [
   { kid: "bench", alg: "HS256" as const, key: "a signing key for the bench only, 32+" },
 ];
 
-type Role = "app" | "load";
-const { ROLE, DATABASE_URL, DIRECT_URL } = process.env as Record<string, string>;
+/** What a process of its own is started with, in its environment. */
+interface Task {
+  readonly role: "app" | "load";
+  readonly product: string;
+  readonly url: string;
+  readonly directUrl: string;
+  readonly connections: number;
+}
 
-async function serve(): Promise<void> {
+interface Options {
+  readonly rounds: number;
+  readonly losses: number;
+  readonly connections: number;
+}
+
+const importTokens = (product: string) =>
+  importBuilt<typeof import("../src/tokens/index.js")>({ url: product }, "tokens/index.js");
+
+async function serve({ product, url, directUrl }: Task): Promise<void> {
+  const { tokenSession } = await importTokens(product);
   const app = new Koa();
   const session = tokenSession({
-    pool: new pg.Pool({ connectionString: DATABASE_URL, max: 10 }),
-    directPool: new pg.Pool({ connectionString: DIRECT_URL, max: 1 }),
+    pool: new pg.Pool({ connectionString: url, max: 10 }),
+    directPool: new pg.Pool({ connectionString: directUrl, max: 1 }),
     signingKeys,
     cache: { maxAgeInSeconds: 3600 },
   });
@@ -45,7 +78,7 @@ async function serve(): Promise<void> {
 }
 
 /** Keeps all connections busy; one request in a hundred changes its session. */
-function load(): void {
+function load({ connections }: Task): void {
   process.once("message", ({ ports, tokens }: { ports: number[]; tokens: string[] }) => {
     const agent = new Agent({ keepAlive: true, maxSockets: connections });
     let sent = 0;
@@ -64,45 +97,58 @@ function load(): void {
   tellParent({ port: 0 });
 }
 
-async function measure(): Promise<void> {
-  const server = await startEmbeddedPostgres({ settings: { fsync: "on" } });
-  const proxy = await startTcpProxy(server.url);
-  const pool = new pg.Pool({ connectionString: server.url, max: 10 });
-  pool.on("error", () => undefined);
+async function measure(
+  { world, pool, signal }: Stage,
+  { rounds, losses, connections }: Options,
+): Promise<void> {
+  const { createSessionStore, migrate } = await importTokens(world.product);
   await migrate(pool, { cache: true });
+  const proxy = await startTcpProxy(world.databaseUrl);
   const store = createSessionStore({ pool, signingKeys });
   const create = async (count: number) => {
     const pairs = [];
-    for (let n = 0; n < count; n += 1) pairs.push(await store.create({ userId: "user-1" }));
+    for (let n = 0; n < count; n += 1) {
+      signal.throwIfAborted();
+      pairs.push(await store.create({ userId: "user-1" }));
+    }
     return pairs;
   };
-  const start = async (role: Role, directUrl: string) => {
+  const children: ChildProcess[] = [];
+  const start = async (role: Task["role"], directUrl: string) => {
+    const { product, databaseUrl: url } = world;
+    const task: Task = { role, product, url, directUrl, connections };
     const child = fork(new URL(import.meta.url), {
       execArgv: ["--import", "tsx"],
-      env: { ...process.env, ROLE: role, DATABASE_URL: server.url, DIRECT_URL: directUrl },
+      env: { ...process.env, REVOCATION_TASK: JSON.stringify(task) },
+      // Its own process group: Ctrl-C in the terminal is for us alone.
+      detached: true,
     });
-    const [{ port }] = (await once(child, "message")) as [{ port: number }];
+    children.push(child);
+    const [{ port }] = (await once(child, "message", { signal })) as [{ port: number }];
     return { child, port };
   };
-  const apps = [await start("app", server.url), await start("app", proxy.url)] as const;
-  const loader = await start("load", server.url);
   const agent = new Agent({ keepAlive: true });
   try {
+    const apps = [await start("app", world.databaseUrl), await start("app", proxy.url)] as const;
+    const loader = await start("load", world.databaseUrl);
+    tell(`Making ${sessionCount} sessions.`);
     const pairs = await create(sessionCount);
     const ports = apps.map(({ port }) => port);
     let sent = 0;
     loader.child.on("message", (message: { sent?: number }) => (sent = message.sent ?? sent));
     loader.child.send({ ports, tokens: pairs.map(({ accessToken }) => accessToken) });
-    await pause(3000);
+    await pause(3000, undefined, { signal });
 
     const [ender, asked] = apps;
     const ask = (token: string) => request200(agent, asked.port, token);
     const warm = async (token: string) => {
       for (let n = 0; n < 3; n += 1) if (!(await ask(token))) throw new Error("refused too early");
     };
+    tell(`${rounds} logouts under load.`);
     const began = { at: performance.now(), sent };
     const delays: number[] = [];
     for (const { accessToken } of await create(rounds)) {
+      signal.throwIfAborted();
       await warm(accessToken);
       const probe = startProbes(() => ask(accessToken));
       await askFor(agent, ender.port, "POST", "/session/logout", accessToken);
@@ -125,10 +171,11 @@ async function measure(): Promise<void> {
       },
     };
     for (const [what, loss] of Object.entries(lose)) {
+      tell(`${what}: ${losses} times.`);
       const after: number[] = [];
       for (const { accessToken, sessionId } of await create(losses)) {
         // Until it listens again.
-        await pause(8000);
+        await pause(8000, undefined, { signal });
         await warm(accessToken);
         const probe = startProbes(() => ask(accessToken));
         await loss();
@@ -138,11 +185,9 @@ async function measure(): Promise<void> {
       print(what, after);
     }
   } finally {
-    for (const { child } of [...apps, loader]) child.kill("SIGKILL");
+    for (const child of children) child.kill("SIGKILL");
     agent.destroy();
-    await pool.end();
     await proxy.close();
-    await server.close();
   }
 }
 
@@ -195,6 +240,31 @@ function askFor(agent: Agent, port: number, method: string, path: string, token:
   });
 }
 
-if (ROLE === "app") await serve();
-else if (ROLE === "load") load();
-else await measure();
+const task = process.env["REVOCATION_TASK"];
+if (task !== undefined) {
+  // Ends with the process that started it, however that ends.
+  process.on("disconnect", () => process.exit());
+  const given = JSON.parse(task) as Task;
+  if (given.role === "app") await serve(given);
+  else load(given);
+} else {
+  process.exitCode = await withArguments(
+    help,
+    {
+      rounds: { type: "string", default: "300" },
+      losses: { type: "string", default: "5" },
+      connections: { type: "string", default: "64" },
+    },
+    (values) => {
+      const options = {
+        rounds: wholeNumber("rounds", values.rounds),
+        losses: wholeNumber("losses", values.losses),
+        connections: wholeNumber("connections", values.connections),
+      };
+      return onStage(async (stage) => {
+        await measure(stage, options);
+        return 0;
+      });
+    },
+  );
+}
