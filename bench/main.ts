@@ -36,7 +36,8 @@ Examples:
 
 The tables go to stdout, progress to stderr. It takes about ten minutes; Ctrl-C ends it and leaves nothing.
 
-Exit codes: 0 measured, 1 a variant gave a wrong answer or could not be measured, 2 wrong usage.
+Exit codes: 0 measured, 1 a variant gave a wrong answer or could not be measured, 2 wrong usage,
+130 interrupted.
 `;
 
 process.exitCode = await withArguments(

@@ -28,7 +28,9 @@ Options:
 Example:
   npm run bench:memory -- --minutes 2 --tokens 100k --only strict
 
-Exit codes: 0 flat, 1 not flat or not measured, 2 wrong usage.
+It takes 20 minutes, and a few for the tokens; Ctrl-C ends it and leaves nothing.
+
+Exit codes: 0 flat, 1 not flat or not measured, 2 wrong usage, 130 interrupted.
 `;
 
 interface Plan {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { median } from "./table.js";
 
 export interface Timing {
@@ -10,7 +11,11 @@ const samples = 9;
 const sampleMs = 100;
 
 /** Times `operation`, which may be asynchronous, one after another. */
-export async function timed(name: string, operation: () => unknown): Promise<Timing> {
+export async function timed(
+  name: string,
+  operation: () => unknown,
+  signal: AbortSignal,
+): Promise<Timing> {
   // Also the warm-up; a sample then repeats it without looking at the clock.
   let times = 0;
   for (const start = performance.now(); performance.now() - start < 2 * sampleMs; times += 1) {
@@ -19,6 +24,8 @@ export async function timed(name: string, operation: () => unknown): Promise<Tim
   const repeat = Math.max(1, Math.ceil(times / 2));
   const measured: number[] = [];
   while (measured.length < samples) {
+    // Lets Ctrl-C be heard.
+    await turn(undefined, { signal });
     const start = performance.now();
     for (let index = 0; index < repeat; index += 1) {
       const result = operation();
