@@ -11,7 +11,7 @@ Creates or updates the tables in PostgreSQL. Safe to repeat and to run from seve
 
 Options:
   --cache     also the triggers that the option cache needs; they slow down every change of a session
-  --check     change nothing, tell what is missing
+  --check     change nothing, tell what is missing; of the triggers only with --cache
 ${databaseHelp}
   --json      print the result as JSON
   --help      show this
@@ -19,6 +19,7 @@ ${databaseHelp}
 Examples:
   DATABASE_URL=postgres://app@localhost/app koa-session-bridge migrate
   koa-session-bridge migrate --database postgres://app@localhost/app --json
+  koa-session-bridge migrate --cache --check
 
 Exit codes: 0 up to date, 1 failed (nothing was changed) or, with --check, something is missing,
 2 wrong usage.
