@@ -92,9 +92,9 @@ export function createDatabase(options: DatabaseOptions): Database {
   };
 }
 
-/** PostgreSQL has answered, and refused the statement. */
+/** PostgreSQL has answered, and refused the statement. Of its codes each has a digit, of the system's none. */
 export const isRefusal = (error: unknown): boolean =>
-  error instanceof BridgeError && /^[0-9A-Z]{5}$/.test(sqlState(error.cause));
+  error instanceof BridgeError && /^(?=.*\d)[\dA-Z]{5}$/.test(sqlState(error.cause));
 
 // No right to the tables, wrong password, unknown role or database: no waiting mends these.
 const refusals = new Set(["42501", "28P01", "28000", "3D000"]);

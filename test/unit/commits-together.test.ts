@@ -1,5 +1,5 @@
 import pg from "pg";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Changes } from "../../src/commit.js";
 import { createDatabase, type Database } from "../../src/store/database.js";
 import { revokeSession } from "../../src/store/revoke-session.js";
@@ -141,4 +141,24 @@ test("what JSON cannot hold fails its own session alone", async () => {
   ]);
   expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
   expect(await dataOf(three!)).toEqual({ a: 3 });
+});
+
+test("a connection that is lost says nothing of what was committed: all of them fail, sent once", async () => {
+  const [one, two] = await sessions(2, {});
+  const query = vi.fn(() =>
+    Promise.reject(Object.assign(new Error("write EPIPE"), { code: "EPIPE" })),
+  );
+  const lost = createDatabase({
+    pool: { query, connect: () => pool.connect(), on: () => undefined },
+    preparedStatements: false,
+    clock: () => new Date(),
+    generateId: () => crypto.randomUUID(),
+  });
+  const commit = sessionCommitter(lost);
+  const results = await Promise.allSettled([
+    commit(one!, set({ a: 1 })),
+    commit(two!, set({ a: 2 })),
+  ]);
+  expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  expect(query).toHaveBeenCalledTimes(1);
 });
