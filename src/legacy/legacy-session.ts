@@ -27,7 +27,7 @@ export class LegacySession extends LegacyView {
 
   /** The old middleware stores the session; `old` is its row in the old store. */
   async commit(value: unknown, old: OldValue, kept?: Bookkeeping): Promise<void> {
-    const next = { ...this.split(value), ...(kept && { bookkeeping: kept }) };
+    const next = { ...this.copied(value), ...(kept && { bookkeeping: kept }) };
     if (this.state === "ended") return;
     if (this.state === "unknown" && this.#isUnwritable) throw new BridgeError("store-unavailable");
     if (this.link !== undefined) return this.#commitLinked(this.link, next, old);

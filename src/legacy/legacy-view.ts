@@ -199,6 +199,11 @@ export class LegacyView {
     this.rowRead = undefined;
   }
 
+  // As it is now: the application may change it while it is being stored.
+  protected copied(value: unknown): LegacyValue {
+    return copyOf(this.source.split(value, this.ctx));
+  }
+
   // The bookkeeping as it is stored: as JSON.
   protected split(value: unknown): LegacyValue {
     const { data, bookkeeping } = this.source.split(value, this.ctx);

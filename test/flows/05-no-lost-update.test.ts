@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { bearer, type Handler, startBridgedApp, tokensOf } from "../support/app.js";
 import type { Browser, BrowserResponse } from "../support/client.js";
@@ -115,3 +116,36 @@ describe.each(legacyKinds)("Two commits that both read a %s session before eithe
     await flow.close();
   });
 });
+
+it.each(legacyKinds)(
+  "What a handler changes while its %s session is stored is kept",
+  async (kind) => {
+    const flow = await startFlow(kind);
+    const { queries } = flow.database;
+    const app = await startBridgedApp(flow.database.pool, {
+      config: flow.config,
+      handlers: {
+        "/change-while-saving": async (ctx) => {
+          const before = queries.length;
+          const isSent = () => queries.slice(before).some((text) => text.includes("|| $3::jsonb"));
+          ctx.session.cart = { first: 1 };
+          const saving = ctx.session.save();
+          // With the data in the cookie it is stored when the handler is done.
+          for (let turns = 0; !isSent() && turns < 200; turns += 1) await turn();
+          ctx.session.cart.second = 2;
+          await saving;
+        },
+      },
+    });
+    const browser = (await flow.login()).clone({ baseUrl: app.url });
+    const { accessToken } = tokensOf(await browser.get("/whoami"));
+    for (const by of [{}, bearer(accessToken)]) {
+      await browser.get("/set?cart=none", by);
+      await browser.get("/change-while-saving", by);
+      const { session } = (await browser.get("/whoami", by)).body;
+      expect(session).toEqual({ userId: "user-1", cart: { first: 1, second: 2 } });
+    }
+    await app.close();
+    await flow.close();
+  },
+);
