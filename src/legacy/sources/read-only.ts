@@ -166,7 +166,8 @@ class CarriedSession implements SessionOwner {
     // Also members that no session object can show.
     const { set = {}, removed = [] } = changes ?? {};
     const kept = Object.entries(this.#data).filter(([name]) => !removed.includes(name));
-    const data = Object.fromEntries([...kept, ...Object.entries(set)]);
+    // As it is now: the handler may change it while it is being stored.
+    const data = parseData(JSON.stringify(Object.fromEntries([...kept, ...Object.entries(set)])));
     if (!this.#isProlonged) {
       this.#bookkeeping = system.renewed?.(this.#bookkeeping) ?? this.#bookkeeping;
     }
@@ -176,7 +177,7 @@ class CarriedSession implements SessionOwner {
       (_, value) => system.write(key, value),
       () => system.destroy(key),
     );
-    this.#data = parseData(JSON.stringify(data));
+    this.#data = data;
     this.#isProlonged = false;
     this.#isStored = true;
     if (isMoved) this.#left ??= this.#key;
