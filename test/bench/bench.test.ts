@@ -9,8 +9,10 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const execute = promisify(execFile);
 const timeout = 240_000;
 
-async function bench(...args: string[]) {
-  const all = ["--import", "tsx", "bench/main.ts", ...args];
+const bench = (...args: string[]) => run("main", ...args);
+
+async function run(script: string, ...args: string[]) {
+  const all = ["--import", "tsx", `bench/${script}.ts`, ...args];
   try {
     const { stdout, stderr } = await execute(process.execPath, all, { cwd: root });
     return { code: 0, stdout, stderr };
@@ -70,3 +72,29 @@ test("--help tells how to use it", async () => {
   expect(code).toBe(0);
   expect(stdout).toContain("Examples:");
 });
+
+// Here, so that it comes after the one above: both install the same peers, and each looks for what is left.
+test(
+  "a small size is read, explained and cleaned up",
+  async () => {
+    const size = ["--sessions", "20k", "--connections", "8"];
+    const args = [...size, "--seconds", "1", "--rounds", "1", "--json"];
+    const { code, stdout, stderr } = await run("scale", ...args);
+    expect(code, stderr).toBe(0);
+    const reports = JSON.parse(stdout) as Record<string, unknown>[];
+    expect(reports).toMatchObject([{ sessions: 20_000, ratio: 1, wholeTables: [] }]);
+    for (const report of reports) {
+      for (const name of [
+        "requestsPerSecond",
+        "p99Ms",
+        "heapBytes",
+        "indexBytes",
+        "cleanedPerSecond",
+      ]) {
+        expect(report[name]).toBeGreaterThan(0);
+      }
+      expect(report["p99MsDuringCleanUp"]).toBeGreaterThan(0);
+    }
+  },
+  timeout,
+);
