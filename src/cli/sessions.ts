@@ -9,8 +9,8 @@ import {
   endOldSessions,
   findSessionPage,
   findSessions,
-  revokeSessions,
 } from "../store/find-sessions.js";
+import { revokeSessions } from "../store/revoke-session.js";
 import { defineCommand, positive, printJson, UsageError } from "./command.js";
 import { canAsk, confirm } from "./confirm.js";
 import { databaseHelp, databaseOption, reasonOf, withDatabase } from "./connection.js";

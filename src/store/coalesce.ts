@@ -1,3 +1,6 @@
+// More would hold up the first of them, and lock their rows for longer.
+const mostInBatch = 32;
+
 /** What became of each item of a batch, in its order; some may take longer. */
 type Results<Result> = (Result | Promise<Result>)[];
 
@@ -9,7 +12,7 @@ type Results<Result> = (Result | Promise<Result>)[];
  */
 export function inBatches<Item, Result>(
   run: (items: Item[]) => Promise<Results<Result>>,
-  most: number,
+  most = mostInBatch,
 ): (item: Item) => Promise<Result> {
   let batch: { items: Item[]; results: Promise<Results<Result>>; flush: () => void } | undefined;
 
@@ -40,7 +43,7 @@ export function inBatches<Item, Result>(
 /** {@link inBatches} for look-ups by key: a key that is asked for twice in a batch is looked up once. */
 export function coalesce<Value>(
   load: (keys: string[]) => Promise<Map<string, Value>>,
-  most = 32,
+  most = mostInBatch,
 ): (key: string) => Promise<Value | undefined> {
   let asked = new Map<string, Promise<Value | undefined>>();
   const ask = inBatches(async (keys: string[]) => {

@@ -45,16 +45,6 @@ const findPage = statement<{ id: string }>(
   where s."revokedAt" is null and s."id" > $2::uuid and ${matches('s."data"')} order by s."id" limit $3`,
 );
 
-const revoke = statement<{ id: string }>(
-  "revoke-sessions",
-  `with tokens as (
-    update "sessionStoreToken" set "revokedAt" = $2 where "session" = any($1::uuid[]) and "revokedAt" is null
-  )
-  update "sessionStore" set "revokedAt" = $2, "updatedAt" = $2
-  where "id" = any($1::uuid[]) and "revokedAt" is null
-  returning "id"`,
-);
-
 /** The sessions that have not been revoked, the last changed first. Reads the whole table, as each of these. */
 export async function findSessions(
   db: Database,
@@ -82,11 +72,6 @@ export async function findSessionPage(
   const cursor = after ?? "00000000-0000-0000-0000-000000000000";
   const rows = await db.rows(findPage, [JSON.stringify(conditions), cursor, limit]);
   return rows.map(({ id }) => id);
-}
-
-/** Ends sessions and their tokens for good; gives how many had not ended before. One round trip. */
-export async function revokeSessions(db: Database, ids: readonly string[]): Promise<number> {
-  return (await db.rows(revoke, [ids, db.now()])).length;
 }
 
 const foundRows = (table: OldTable) => `from ${table.name} o

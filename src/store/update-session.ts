@@ -113,32 +113,37 @@ export async function commitChanges(
   changes: Changes,
   link?: LinkUpdate,
 ): Promise<CommittedSession | undefined> {
-  const values = [...Object.values(asValues(sessionId, changes)), db.now()];
-  const [row] =
-    link === undefined
-      ? await db.change(sessionId, mergeChanges, values)
-      : await db.change(sessionId, mergeLinkedChanges, [
-          ...values,
-          JSON.stringify(link.bookkeeping),
-          link.expiresAt,
-          link.key,
-          JSON.stringify(link.memberOrder),
-        ]);
+  const change = asChange(sessionId, changes);
+  if (link === undefined) return mergeOne(db, change);
+  const [row] = await db.change(sessionId, mergeLinkedChanges, [
+    ...Object.values(change),
+    db.now(),
+    JSON.stringify(link.bookkeeping),
+    link.expiresAt,
+    link.key,
+    JSON.stringify(link.memberOrder),
+  ]);
+  return row;
+}
+
+async function mergeOne(
+  db: Database,
+  change: ReturnType<typeof asChange>,
+): Promise<CommittedSession | undefined> {
+  const values = [...Object.values(change), db.now()];
+  const [row] = await db.change(change.id, mergeChanges, values);
   return row;
 }
 
 // In the order of the parameters; serialised at once, so that whoever goes on to change the data does not change
 // what is committed.
-const asValues = (id: string, { removed, set, maxAgeInSeconds }: Changes) => ({
+const asChange = (id: string, { removed, set, maxAgeInSeconds }: Changes) => ({
   id,
   removed,
   set: JSON.stringify(set),
   setsMaxAge: maxAgeInSeconds !== undefined,
   maxAgeInSeconds: maxAgeInSeconds ?? null,
 });
-
-// More would hold up the first of them, and lock their rows for longer.
-const mostCommits = 32;
 
 /**
  * {@link commitChanges} for requests: what changes within one turn of the event loop is committed by one
@@ -149,13 +154,9 @@ export function sessionCommitter(
 ): (sessionId: string, changes: Changes) => Promise<CommittedSession | undefined> {
   const underway = new Map<string, Promise<unknown>>();
 
-  const commit = inBatches(async (commits: ReturnType<typeof asValues>[]) => {
-    const single = async (commit: (typeof commits)[number]) => {
-      const values = [...Object.values(commit), db.now()];
-      return (await db.change(commit.id, mergeChanges, values))[0];
-    };
-    const [first] = commits;
-    if (first !== undefined && commits.length === 1) return [await single(first)];
+  const commit = inBatches(async (commits: ReturnType<typeof asChange>[]) => {
+    const alone = () => commits.map((change) => mergeOne(db, change));
+    if (commits.length === 1) return alone();
     try {
       const ids = commits.map(({ id }) => id);
       const rows = await db.change(ids, mergeChangesOfMany, [
@@ -171,14 +172,14 @@ export function sessionCommitter(
     } catch (error) {
       if (!isRefusal(error)) throw error;
       // Nothing was committed. What one session holds must not cost the others their commit.
-      return commits.map(single);
+      return alone();
     }
-  }, mostCommits);
+  });
 
   return async (id, changes) => {
-    const values = asValues(id, changes);
+    const change = asChange(id, changes);
     const earlier = underway.get(id);
-    const begin = () => commit(values);
+    const begin = () => commit(change);
     const committed = earlier === undefined ? begin() : earlier.then(begin, begin);
     underway.set(id, committed);
     try {

@@ -136,7 +136,6 @@ export async function everyStatement(pool: pg.Pool): Promise<Sent[]> {
   await find.findSessions(db, conditions, 10);
   await find.countSessions(db, conditions);
   await find.findSessionPage(db, conditions, null, 200);
-  await find.revokeSessions(db, [id]);
   await find.countOldSessions(db, oldTable, conditions);
   await find.endOldSessions(db, inTable, conditions);
 
