@@ -92,7 +92,6 @@ export async function readMigrationStatus(
     lastExpiresAt,
     notUpgraded === null ? unseenUntil(source, cookiesGivenOn, days) : notUpgraded.lastExpiresAt,
   ]);
-  const droppedLately = days.slice(-lookBackInDays).reduce((total, day) => total + day.dropped, 0);
   return {
     at,
     mode,
@@ -124,7 +123,6 @@ export async function readMigrationStatus(
       sources,
       cookiesGivenOn,
       isByRequest,
-      droppedLately,
     }),
   };
 }

@@ -14,7 +14,6 @@ export interface Facts {
   readonly cookiesGivenOn: string | null;
   /** A process takes its mode from a function, which may give each request another one. */
   readonly isByRequest?: boolean;
-  readonly droppedLately: number;
 }
 
 /** Clients count as moved when fewer of their requests than this come by cookie alone, over a week. */
@@ -47,7 +46,8 @@ export function judge(facts: Facts): Verdict {
         );
       return judgeDrop(facts);
     case "tokens": {
-      const dropped = plural(facts.droppedLately, "cookie was", "cookies were");
+      const count = sumLately(facts.days, ({ dropped }) => dropped);
+      const dropped = plural(count, "cookie was", "cookies were");
       const told = `cookies are refused already; ${dropped} dropped in the last ${lookBackInDays} days`;
       return { answer: "safe to drop", reasons: [told], estimatedAt: null };
     }
@@ -60,11 +60,12 @@ const notYet = (reason: string, estimatedAt: Date | null = null): Verdict => ({
   estimatedAt,
 });
 
+const sumLately = (days: readonly DayStatus[], of: (day: DayStatus) => number) =>
+  days.slice(-lookBackInDays).reduce((total, day) => total + of(day), 0);
+
 function judgeDrain({ days, now }: Facts): Verdict {
-  const recent = days.slice(-lookBackInDays);
-  const sum = (of: (day: DayStatus) => number) => recent.reduce((total, day) => total + of(day), 0);
-  const legacy = sum((day) => day.legacy);
-  const bearer = sum((day) => day.bearer);
+  const legacy = sumLately(days, (day) => day.legacy);
+  const bearer = sumLately(days, (day) => day.bearer);
   const lately = `in the last ${lookBackInDays} days`;
   if (legacy + bearer === 0) {
     return notYet(`no request with a session has been counted ${lately}`);

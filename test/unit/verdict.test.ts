@@ -34,7 +34,6 @@ const facts = (more: Partial<Facts>): Facts => ({
   days: month(() => [0, 0]),
   sources: [source()],
   cookiesGivenOn: "2026-11-20",
-  droppedLately: 0,
   ...more,
 });
 
@@ -210,7 +209,9 @@ describe("in drain: safe to drop?", () => {
 });
 
 test("in tokens: cookies are refused already, and how many came is told", () => {
-  expect(judge(facts({ mode: "tokens", droppedLately: 1 }))).toEqual({
+  const days = month(() => [0, 0]).map((day, index) => ({ ...day, dropped: index < 23 ? 5 : 0 }));
+  days.at(-1)!.dropped = 1;
+  expect(judge(facts({ mode: "tokens", days }))).toEqual({
     answer: "safe to drop",
     reasons: ["cookies are refused already; 1 cookie was dropped in the last 7 days"],
     estimatedAt: null,
