@@ -44,7 +44,6 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   const { events, db, sources, flag, paths, offers, monitor, tell, refreshTokens } = parts;
   const listener = { tell, refused: refusalTeller(events) };
   const release = guardPool(shared.pool, tell);
-  const resolved = new WeakSet<Context>();
   const dashboards: ((ctx: Context) => boolean)[] = [];
   // Whoever watches the numbers is not among them.
   const watching = new WeakSet<Context>();
@@ -70,7 +69,6 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       const isSpared = mode === "tokens" || watching.has(ctx);
       const isOut = !isSpared && isBrownedOut(ctx, presented, flag.brownout, db.now());
       const credential = await readCredential(ctx, isOut ? "tokens" : mode, presented, paths);
-      resolved.add(ctx);
       try {
         if (isOut && credential.kind === "none") await serveBrownedOut(ctx, next, mode, presented);
         else await serve(ctx, next, mode, presented, credential);
@@ -117,7 +115,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
         refresh: refreshTokens,
         logout,
         refused: listener.refused,
-        isResolved: (ctx) => resolved.has(ctx),
+        isResolved: (ctx) => paths.tokens.hasBegun(ctx) || paths.legacy.hasBegun(ctx),
         resolve: (ctx, next) => middleware(ctx as never, next) as Promise<void>,
         now: shared.clock,
       });

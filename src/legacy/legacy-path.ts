@@ -36,6 +36,8 @@ export interface LegacyPath {
   endPresented(ctx: Context, mode: Mode, sources: readonly InstalledSource[]): Promise<void>;
   /** Runs the old middleware and the handler, then upgrades the session; gives the request. */
   run(request: LegacyRequest, source: InstalledSource, next: Next): Promise<void>;
+  /** Whether `run` has been called for a request. */
+  hasBegun(ctx: Context): boolean;
   /** What became of the presented credential; told after `run`. */
   outcomeOf(credential: LegacyCredential): LegacyOutcome;
   /** Stores, upgrades and gives the pair; undefined when no old middleware runs this request. */
@@ -89,6 +91,8 @@ export function createLegacyPath(env: LegacyEnvironment): LegacyPath {
       await request.current?.upgrade();
       identify(request, env.store.db.now());
     },
+
+    hasBegun: (ctx) => requests.has(ctx),
 
     outcomeOf({ request, dead }) {
       if (dead !== undefined) return dead;
