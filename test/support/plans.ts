@@ -7,12 +7,15 @@ export interface Scan {
   readonly type: string;
   readonly table: string;
   readonly index: string | undefined;
+  /** As many as PostgreSQL expects. */
+  readonly rows: number;
 }
 
 interface Node {
   readonly "Node Type": string;
   readonly "Relation Name"?: string;
   readonly "Index Name"?: string;
+  readonly "Plan Rows": number;
   readonly Plans?: readonly Node[];
 }
 
@@ -33,9 +36,14 @@ export async function scansOf(
 }
 
 function scansIn(node: Node): Scan[] {
-  const { "Node Type": type, "Relation Name": table, "Index Name": index } = node;
+  const {
+    "Node Type": type,
+    "Relation Name": table,
+    "Index Name": index,
+    "Plan Rows": rows,
+  } = node;
   const own =
-    type.endsWith("Scan") && (table ?? index) ? [{ type, table: table ?? "", index }] : [];
+    type.endsWith("Scan") && (table ?? index) ? [{ type, table: table ?? "", index, rows }] : [];
   return [...own, ...(node.Plans ?? []).flatMap(scansIn)];
 }
 
@@ -56,11 +64,18 @@ export const readWholeTables: readonly string[] = [
 /** The tables that grow with the number of sessions. */
 const large = ["sessionStore", "sessionStoreToken", "sessionBridgeLink", "session"];
 
-/** The large tables that a plan reads from end to end. */
+/** More entries of an index than a request may look at. */
+const many = 5_000;
+
+/** The large tables that a plan reads from end to end, or by an index that leaves it most of them. */
 export const wholeTables = (scans: readonly Scan[]): string[] =>
   scans
-    .filter(({ type, table }) => type === "Seq Scan" && large.includes(table))
-    .map(({ table }) => table);
+    .filter(
+      ({ type, table, rows }) =>
+        (type === "Seq Scan" && large.includes(table)) ||
+        (type === "Bitmap Index Scan" && rows > many),
+    )
+    .map(({ table, index }) => table || (index ?? ""));
 
 /** What a foreign key's trigger does when a row goes that is referred to: a look-up by each column that refers. */
 export async function referenceLookUps(pool: pg.Pool): Promise<Sent[]> {
