@@ -1,5 +1,5 @@
-// More would hold up the first of them, and lock their rows for longer.
-const mostInBatch = 32;
+// More would hold up the first of them, lock their rows for longer, and leave the process idle until they come.
+const mostInBatch = 24;
 
 /** What became of each item of a batch, in its order; some may take longer. */
 type Results<Result> = (Result | Promise<Result>)[];
