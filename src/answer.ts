@@ -1,4 +1,5 @@
 import type { Context, Next } from "koa";
+import type { AtOnce } from "./at-once.js";
 import { answerProblem, BridgeError } from "./errors.js";
 
 /**
@@ -10,7 +11,7 @@ export async function answering(
   ctx: Context,
   next: Next,
   listener: { tell(error: Error): void; refused(error: BridgeError): void },
-  work: (next: Next) => Promise<void>,
+  work: (next: Next) => AtOnce<void>,
 ): Promise<void> {
   const { headers } = ctx.response;
   let handler: { error: unknown } | undefined;

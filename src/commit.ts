@@ -16,24 +16,38 @@ export interface Changes {
  * changes to the same member the later commit wins.
  */
 export function changesBetween(base: SessionData, current: SessionData): Changes | undefined {
-  const set: SessionData = {};
-  const removed = [];
-  let hasChanged = false;
-  for (const [name, value] of Object.entries(current)) {
+  let set: SessionData | undefined;
+  let removed: string[] | undefined;
+  for (const name of Object.keys(current)) {
+    const value = current[name];
     if (value === undefined || (Object.hasOwn(base, name) && isSame(base[name], value))) continue;
-    setMember(set, name, value);
-    hasChanged = true;
+    setMember((set ??= {}), name, value);
   }
   for (const name of Object.keys(base)) {
-    if (!Object.hasOwn(current, name) || current[name] === undefined) removed.push(name);
+    if (!Object.hasOwn(current, name) || current[name] === undefined) (removed ??= []).push(name);
   }
-  return hasChanged || removed.length > 0 ? { set, removed } : undefined;
+  if (set === undefined && removed === undefined) return undefined;
+  return { set: set ?? {}, removed: removed ?? [] };
 }
 
-const isSame = (one: unknown, other: unknown): boolean =>
-  typeof one === "object" && typeof other === "object"
-    ? isDeepStrictEqual(one, other)
-    : Object.is(one, other);
+// What JSON is made of is compared here: on small data that takes a third of the time.
+function isSame(one: unknown, other: unknown): boolean {
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
+    return Object.is(one, other);
+  }
+  if (Array.isArray(one) && Array.isArray(other)) {
+    return one.length === other.length && one.every((each, index) => isSame(each, other[index]));
+  }
+  if (!isPlain(one) || !isPlain(other)) return isDeepStrictEqual(one, other);
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && isSame(one[name], other[name]))
+  );
+}
+
+const isPlain = (value: object): value is SessionData =>
+  Object.getPrototypeOf(value) === Object.prototype;
 
 /** Sets a member of data; one of the name `__proto__` is data as well, as JSON has it. */
 export function setMember(data: object, name: string, value: unknown): void {
@@ -53,4 +67,29 @@ export function parseData(json: string): SessionData {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? (value as SessionData)
     : {};
+}
+
+/** Session data as it is stored: JSON, parsed once, when somebody looks at it. */
+export class StoredData {
+  readonly json: string;
+  #value: SessionData | undefined;
+
+  constructor(json: string) {
+    this.json = json;
+  }
+
+  /** For all to see, and nobody to change. */
+  get value(): Readonly<SessionData> {
+    return (this.#value ??= parseData(this.json));
+  }
+}
+
+/** A copy of what JSON can hold, as deep as it goes. */
+export function copyOf(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf);
+  const copy: SessionData = {};
+  for (const name of Object.keys(value))
+    setMember(copy, name, copyOf((value as SessionData)[name]));
+  return copy;
 }

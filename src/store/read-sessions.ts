@@ -1,3 +1,4 @@
+import { StoredData } from "../commit.js";
 import { coalesce } from "./coalesce.js";
 import { type Database, statement } from "./database.js";
 import type { LinkRow } from "./links.js";
@@ -6,8 +7,7 @@ import type { LinkRow } from "./links.js";
 export interface SessionRow {
   readonly id: string;
   readonly checksum: string;
-  /** JSON text, parsed only when somebody looks at the session. */
-  readonly data: string;
+  readonly data: StoredData;
   readonly maxAgeInSeconds: number | null;
   /** The legacy session it was upgraded from; only read by the bridge. */
   readonly link: Pick<LinkRow, "source" | "key" | "sealedKey" | "bookkeeping"> | null;
@@ -79,7 +79,8 @@ export function sessionReader(db: Database, { withLinks }: { withLinks: boolean 
 }
 
 function toSession(row: ReadRow): ReadSession {
-  const { id, checksum, data, maxAgeInSeconds, tokenExpiresAt, key, source } = row;
+  const { id, checksum, maxAgeInSeconds, tokenExpiresAt, key, source } = row;
+  const data = new StoredData(row.data);
   const link =
     key && source
       ? { key, source, sealedKey: row.sealedKey ?? null, bookkeeping: row.bookkeeping ?? {} }

@@ -1,3 +1,4 @@
+import type { AtOnce } from "../at-once.js";
 import { BoundedMap } from "../bounded-map.js";
 import { tellRarely } from "../tell-rarely.js";
 import { type ChangeFeed, createChangeFeed } from "./change-feed.js";
@@ -17,7 +18,7 @@ export interface SessionCache {
   close(): void;
 }
 
-type CachedReader = (accessTokenId: string) => ReadSession | Promise<ReadSession | undefined>;
+type CachedReader = (accessTokenId: string) => AtOnce<ReadSession | undefined>;
 
 /** Undefined without the option `cache`. */
 export function createSessionCache(

@@ -6,6 +6,7 @@ import {
   type ProtectedHeaderParameters,
   SignJWT,
 } from "jose";
+import type { AtOnce } from "../at-once.js";
 import { BoundedMap } from "../bounded-map.js";
 import type { PairRecord } from "../store/token-pair.js";
 import { isUuid } from "../store/uuid.js";
@@ -59,8 +60,8 @@ const maximumVerifiedTokens = 20_000;
 /** Signs and verifies the two kinds of token. They identify rows; they carry no session data. */
 export interface TokenCodec {
   signPair(sessionId: string, pair: PairRecord): Promise<TokenPair>;
-  /** Anything that is not a valid access token at `now` is refused. */
-  verifyAccessToken(token: string, now: Date): Promise<Verified>;
+  /** Anything that is not a valid access token at `now` is refused; one that is known is told at once. */
+  verifyAccessToken(token: string, now: Date): AtOnce<Verified>;
   /** Anything that is not a valid refresh token at `now` is refused. */
   verifyRefreshToken(token: string, now: Date): Promise<Verified>;
 }
@@ -128,6 +129,14 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
     return unverified;
   }
 
+  async function verifyAndKeep(token: string, now: Date): Promise<Verified> {
+    const verified = await verify(access, token, now);
+    if (verified.refusal === undefined && isCanonical(token)) {
+      verifiedTokens.set(copyOf(token), verified);
+    }
+    return verified;
+  }
+
   return {
     async signPair(sessionId, pair) {
       const { issuedAt, accessTokenExpiresAt, refreshTokenExpiresAt } = pair;
@@ -143,14 +152,10 @@ export function createTokenCodec(format: TokenFormat): TokenCodec {
         refreshTokenExpiresAt: new Date(refreshTokenExpiresAt * 1000),
       };
     },
-    async verifyAccessToken(token, now) {
+    verifyAccessToken(token, now) {
       const known = verifiedTokens.get(token);
-      if (known !== undefined && known.expiresAt * 1000 > now.getTime()) return known;
-      const verified = await verify(access, token, now);
-      if (verified.refusal === undefined && isCanonical(token)) {
-        verifiedTokens.set(copyOf(token), verified);
-      }
-      return verified;
+      const isLive = known !== undefined && known.expiresAt * 1000 > now.getTime();
+      return isLive ? known : verifyAndKeep(token, now);
     },
     verifyRefreshToken: (token, now) => verify(refresh, token, now),
   };

@@ -1,5 +1,5 @@
 import type { Context } from "koa";
-import { changesBetween, parseData, type SessionData } from "../commit.js";
+import { type Changes, changesBetween, copyOf, type SessionData, StoredData } from "../commit.js";
 import type { SessionRow } from "../store/read-sessions.js";
 import { revokeSession } from "../store/revoke-session.js";
 import type { CommittedSession } from "../store/update-session.js";
@@ -21,6 +21,8 @@ export interface TokenPathHooks {
   /** The session has been ended. */
   ended(ctx: Context, row: SessionRow): Promise<void>;
 }
+
+const noData = new StoredData("{}");
 
 interface CommitOptions {
   readonly save?: boolean;
@@ -46,8 +48,8 @@ export class SessionHandle implements SessionOwner {
   /** False: nothing is committed. True: stored whether changed or not. */
   isSaved: boolean | null = null;
   #row: SessionRow | undefined;
-  // The data that changes are told from, as JSON: what the handler does to a session cannot reach it.
-  #base: string;
+  // What changes are told from: the handler is shown a copy.
+  #base: StoredData;
   #session: Session | false | undefined;
   #maxAgeInSeconds: number | null;
   #maxAgeChanged = false;
@@ -67,7 +69,7 @@ export class SessionHandle implements SessionOwner {
   ) {
     this.#store = store;
     this.#row = row;
-    this.#base = row?.data ?? "{}";
+    this.#base = row?.data ?? noData;
     this.#ctx = options.ctx;
     this.#hooks = options.hooks;
     this.#merged = options.merged;
@@ -100,7 +102,7 @@ export class SessionHandle implements SessionOwner {
   /** `ctx.session` */
   get(): Session | null {
     if (this.#session === false) return null;
-    this.#session ??= createSession(this, parseData(this.#base));
+    this.#session ??= createSession(this, copyOf(this.#base.value) as SessionData);
     return this.#session;
   }
 
@@ -117,31 +119,35 @@ export class SessionHandle implements SessionOwner {
   }
 
   /** Brings the store up to date with the session object, after whatever commit is under way. */
-  commit(options: CommitOptions = {}): Promise<void> {
+  async commit(options: CommitOptions = {}): Promise<void> {
+    await this.commitIfNeeded(options);
+  }
+
+  /** The same; undefined when there is nothing to commit, as after most requests. */
+  commitIfNeeded(options: CommitOptions): Promise<void> | undefined {
     const commit = () => this.#commit(options);
-    const committed = this.#underway?.then(commit, commit) ?? commit();
+    const committed = this.#underway === undefined ? commit() : this.#underway.then(commit, commit);
     this.#underway = committed;
     return committed;
   }
 
-  async #commit({
+  #commit({
     save = false,
     regenerate = false,
     handlerFailed = false,
-  }: CommitOptions): Promise<void> {
+  }: CommitOptions): Promise<void> | undefined {
     // A session that is not to be saved must still end where it is to be moved.
-    if (this.#session === undefined || (this.isSaved === false && !regenerate)) return;
+    if (this.#session === undefined || (this.isSaved === false && !regenerate)) return undefined;
     if (this.#session === false || this.#isEmptied(this.#session)) return this.#remove();
     if (this.#row === undefined) {
       // Without its response the client would never get the tokens of a new session.
       const isSaved = save || this.isSaved === true;
       const worthwhile = isSaved || this.#session.populated || this.#maxAgeChanged;
-      if (worthwhile && !handlerFailed) await this.#create(this.#session);
-      return;
+      return worthwhile && !handlerFailed ? this.#create(this.#session) : undefined;
     }
     if (regenerate || (this.isMovedAtCommit && !handlerFailed))
       return this.#regenerate(this.#session);
-    await this.#update(this.#row, this.#session, save || this.isSaved === true);
+    return this.#update(this.#row, this.#session, save || this.isSaved === true);
   }
 
   #isEmptied(session: Session): boolean {
@@ -149,7 +155,7 @@ export class SessionHandle implements SessionOwner {
   }
 
   #hadMembers(): boolean {
-    return Object.keys(shownIn(parseData(this.#base), this)).length > 0;
+    return Object.keys(shownIn(this.#base.value, this)).length > 0;
   }
 
   /** The pair that is still to be handed out, if any; asked for once. */
@@ -163,7 +169,7 @@ export class SessionHandle implements SessionOwner {
   async issue(): Promise<TokenPair | undefined> {
     await this.commit();
     if (this.#row === undefined || this.#session === false) return undefined;
-    return this.takePair() ?? this.#store.issue(this.#row);
+    return this.takePair() ?? this.#store.issue({ ...this.#row, data: this.#row.data.json });
   }
 
   async #create(session: Session): Promise<void> {
@@ -174,10 +180,14 @@ export class SessionHandle implements SessionOwner {
     this.#committed(row.data, maxAgeInSeconds);
   }
 
-  async #update(row: SessionRow, session: Session, save: boolean): Promise<void> {
+  #update(row: SessionRow, session: Session, save: boolean): Promise<void> | undefined {
     const data = dataOf(session);
-    const changes = changesBetween(shownIn(parseData(this.#base), this), data);
-    if (changes === undefined && !this.#maxAgeChanged && !save) return;
+    const changes = changesBetween(shownIn(this.#base.value, this), data);
+    if (changes === undefined && !this.#maxAgeChanged && !save) return undefined;
+    return this.#write(row, data, changes);
+  }
+
+  async #write(row: SessionRow, data: SessionData, changes: Changes | undefined): Promise<void> {
     // The handler may change it while it is being committed.
     const json = JSON.stringify(data);
     const maxAgeInSeconds = this.#maxAgeInSeconds;
@@ -191,7 +201,7 @@ export class SessionHandle implements SessionOwner {
     const isSeen = committed.previous === row.checksum;
     if (!isSeen) this.#merged(row.id);
     this.#row = { ...row, checksum: isSeen ? committed.checksum : "" };
-    this.#committed(json, maxAgeInSeconds);
+    this.#committed(new StoredData(json), maxAgeInSeconds);
   }
 
   async #regenerate(session: Session): Promise<void> {
@@ -216,8 +226,8 @@ export class SessionHandle implements SessionOwner {
   }
 
   // From here on, only what changes after this commit is a change.
-  #committed(json: string, maxAgeInSeconds: number | null): void {
-    this.#base = json;
+  #committed(data: StoredData, maxAgeInSeconds: number | null): void {
+    this.#base = data;
     this.#maxAgeChanged = this.#maxAgeInSeconds !== maxAgeInSeconds;
   }
 }

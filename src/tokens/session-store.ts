@@ -104,7 +104,7 @@ export function sessionStoreOver(
       const row = await store.load(accessToken);
       if (typeof row === "string") return undefined;
       const { id, checksum, data } = row;
-      return remember({ id, checksum, data: parseData(data) }, data);
+      return remember({ id, checksum, data: parseData(data.json) }, data.json);
     },
 
     async update(session) {

@@ -126,12 +126,11 @@ function settle(
   }, callback);
 }
 
-/** Leaves of stored data, which it changes, what a session shows of it. */
+/** What a session shows of stored data. */
 export function shownIn(data: SessionData, owner: SessionOwner): SessionData {
-  for (const name of Object.keys(data)) {
-    if (accessors.has(name) || isOwn(name, owner)) Reflect.deleteProperty(data, name);
-  }
-  return data;
+  const isHidden = (name: string) => accessors.has(name) || isOwn(name, owner);
+  if (!Object.keys(data).some(isHidden)) return data;
+  return Object.fromEntries(Object.entries(data).filter(([name]) => !isHidden(name)));
 }
 
 // As in koa-session, where a member of such a name is the library's own.

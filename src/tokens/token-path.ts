@@ -1,4 +1,5 @@
 import type { Context, Next } from "koa";
+import { type AtOnce, goOn } from "../at-once.js";
 import { BridgeError } from "../errors.js";
 import type { Events, TokenEvents, TokenRefusal } from "../events.js";
 import type { ParsedSharedOptions } from "../common-options.js";
@@ -16,12 +17,15 @@ export type BearerCredential =
   | { readonly kind: "invalid"; readonly reason: TokenRefusal }
   | { readonly kind: "none" };
 
+const asCredential = (row: SessionRow | TokenRefusal): BearerCredential =>
+  typeof row === "string" ? { kind: "invalid", reason: row } : { kind: "bearer", row };
+
 export const noCredential: BearerCredential = { kind: "none" };
 
 /** Requests whose session is a token session, or none at all. */
 export interface TokenPath {
   /** Reads the access token, if there is one of ours, and its live session. */
-  authenticate(ctx: Context): Promise<BearerCredential>;
+  authenticate(ctx: Context): AtOnce<BearerCredential>;
   /**
    * Gives `ctx.session`, runs the handler, commits, hands out new tokens.
    *
@@ -53,11 +57,10 @@ export function createTokenPath(
   const handleOf = (ctx: Context) => (ctx as { [kept]?: SessionHandle })[kept];
 
   return {
-    async authenticate(ctx) {
+    authenticate(ctx) {
       const token = readAccessToken(ctx);
       if (token === undefined || isForeignToken(token)) return noCredential;
-      const row = await store.load(token);
-      return typeof row === "string" ? { kind: "invalid", reason: row } : { kind: "bearer", row };
+      return goOn(store.load(token), asCredential);
     },
 
     async run(ctx, next, credential) {
@@ -87,7 +90,8 @@ export function createTokenPath(
         throw error;
       }
       // The client of a page load cannot receive tokens: nothing would ever open such a session.
-      await handle.commit({ handlerFailed: isUnreadable(ctx) });
+      const committed = handle.commitIfNeeded({ handlerFailed: isUnreadable(ctx) });
+      if (committed !== undefined) await committed;
       const pair = handle.takePair();
       if (pair !== undefined && !isUnreadable(ctx)) {
         // Without a cookie there is nothing to call the upgrade endpoint with: headers it is.

@@ -1,4 +1,5 @@
 import type { Context, DefaultState, Middleware } from "koa";
+import { goOn } from "../at-once.js";
 import { answering } from "../answer.js";
 import type { BridgeError } from "../errors.js";
 import { Events, type TokenEvents } from "../events.js";
@@ -57,9 +58,9 @@ export function tokenSession(options: TokenSessionOptions): SessionMiddleware {
   let endpoints: Endpoints | undefined;
 
   const middleware: Middleware<DefaultState, SessionContext> = (ctx, next) => {
-    return answering(ctx, next, listener, async (next) => {
-      const credential = endpoints?.isRefresh(ctx) ? noCredential : await path.authenticate(ctx);
-      await path.run(ctx, next, credential);
+    return answering(ctx, next, listener, (next) => {
+      const credential = endpoints?.isRefresh(ctx) ? noCredential : path.authenticate(ctx);
+      return goOn(credential, (credential) => path.run(ctx, next, credential));
     });
   };
 

@@ -1,4 +1,5 @@
-import { type Changes, parseData, type SessionData } from "../commit.js";
+import { type AtOnce, goOn } from "../at-once.js";
+import { type Changes, parseData, type SessionData, StoredData } from "../commit.js";
 import type { TokenRefusal } from "../events.js";
 import { maximumLifetimeInSeconds } from "../options.js";
 import { insertSession } from "../store/create-session.js";
@@ -10,7 +11,7 @@ import { type Rotation, rotateRefreshToken } from "../store/rotate-tokens.js";
 import { insertTokenPair, type PairRecord } from "../store/token-pair.js";
 import type { SessionCache } from "../store/session-cache.js";
 import { type CommittedSession, sessionCommitter } from "../store/update-session.js";
-import { createTokenCodec, type TokenCodec, type TokenPair } from "./jwt.js";
+import { createTokenCodec, type TokenCodec, type TokenPair, type Verified } from "./jwt.js";
 import type { ParsedTokenOptions, TokenMaxAges } from "./options.js";
 
 /** How long the immediate predecessor of a refresh token is answered with the same successor pair. */
@@ -21,7 +22,7 @@ export interface TokenStore {
   readonly db: Database;
   readonly codec: TokenCodec;
   /** The live session of a valid access token, or why there is none. */
-  load(accessToken: string): Promise<SessionRow | TokenRefusal>;
+  load(accessToken: string): AtOnce<SessionRow | TokenRefusal>;
   /** Creates a session and its first pair. */
   create(
     data: SessionData,
@@ -30,9 +31,12 @@ export interface TokenStore {
   /** Commits changes to a live session; undefined when it has ended. */
   commit(sessionId: string, changes: Changes): Promise<CommittedSession | undefined>;
   /** A further pair for a live session; undefined when it has ended. */
-  issue(
-    session: Pick<SessionRow, "id" | "data" | "maxAgeInSeconds">,
-  ): Promise<TokenPair | undefined>;
+  issue(session: {
+    id: string;
+    /** As JSON. */
+    data: string;
+    maxAgeInSeconds: number | null;
+  }): Promise<TokenPair | undefined>;
   /** Rotates a valid refresh token. */
   rotate(refreshToken: string): Promise<(Rotation & { tokens: TokenPair | null }) | TokenRefusal>;
   /** With `compas`: queues Compas's report of a session that ended by reuse. */
@@ -89,23 +93,25 @@ export function createTokenStore(
     };
   }
 
+  const orEnded = (row: SessionRow | undefined) => row ?? "ended";
+  const read = ({ tokenId, refusal }: Verified) =>
+    tokenId === undefined ? refusal : goOn(readSession(tokenId), orEnded);
+
   return {
     db,
     codec,
     newPair,
     commit: sessionCommitter(db),
 
-    async load(accessToken) {
-      const { tokenId, refusal } = await codec.verifyAccessToken(accessToken, db.now());
-      return tokenId === undefined ? refusal : ((await readSession(tokenId)) ?? "ended");
-    },
+    load: (accessToken) => goOn(codec.verifyAccessToken(accessToken, db.now()), read),
 
     async create(data, maxAgeInSeconds) {
       const id = db.generateId();
       const json = JSON.stringify(data);
       const pair = await newPair(id, data, maxAgeInSeconds);
       const checksum = await insertSession(db, { id, data: json, maxAgeInSeconds, pair });
-      const row = { id, checksum, data: json, maxAgeInSeconds, link: null, adoptedAt: null };
+      const stored = new StoredData(json);
+      const row = { id, checksum, data: stored, maxAgeInSeconds, link: null, adoptedAt: null };
       return { row, pair: await codec.signPair(id, pair) };
     },
 

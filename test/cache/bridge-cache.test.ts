@@ -1,15 +1,18 @@
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { migrate } from "../../src/tokens/index.js";
-import { bearer, type RunningApp, startBridgedApp } from "../support/app.js";
+import { bearer, type Handler, type RunningApp, startBridgedApp } from "../support/app.js";
 import { readsIn } from "../support/cached.js";
 import { type TestDatabase, testDatabase } from "../support/database.js";
+import { type Held, held } from "../support/held.js";
 import { PgLegacyStore } from "../support/pg-legacy-store.js";
 import { login, type Tokens, whoami } from "../support/tokens.js";
 
 let database: TestDatabase;
 let directPool: pg.Pool;
 let app: RunningApp;
+/** Puts a thing into the cart and waits. */
+let hesitant: Held;
 /** On the same database, as another process would be. */
 let other: RunningApp;
 
@@ -23,7 +26,21 @@ beforeEach(async () => {
   directPool = new pg.Pool({ connectionString: database.directUrl, max: 2 });
   const config = { store: new PgLegacyStore(database.pool) };
   const cache = { maxAgeInSeconds: 600 };
-  app = await startBridgedApp(database.pool, { config, directPool, cache });
+  hesitant = held();
+  const handlers: Record<string, Handler> = {
+    "/fill": (ctx) => {
+      ctx.session.cart = { things: [{ name: "one" }] };
+    },
+    "/put": (ctx) => ctx.session.cart.things.push({ name: "another" }),
+    "/rename": (ctx) => {
+      ctx.session.cart.things[0].name = "renamed";
+    },
+    "/hesitate": (ctx) => {
+      ctx.session.cart.things[0].name = "not yet";
+      return hesitant.handler(ctx);
+    },
+  };
+  app = await startBridgedApp(database.pool, { config, directPool, cache, handlers });
   other = await startBridgedApp(database.pool, { config });
 });
 afterEach(async () => {
@@ -121,4 +138,25 @@ test("changes of one session through two processes: no member is lost", async ()
   );
   const { body } = await whoami(other.url, pair);
   expect(Object.keys(body.session)).toHaveLength(21);
+});
+
+test("what is deep in a cached session is each request's own, and its change is noticed", async () => {
+  const { pair } = await login(app);
+  const get = (path: string) => app.browser().get(path, bearer(pair.accessToken));
+  const cart = async () => (await whoami(app.url, pair)).body.session.cart.things;
+  await get("/fill");
+  await cached(pair);
+  const slow = get("/hesitate");
+  await hesitant.inside;
+  expect(await cart()).toEqual([{ name: "one" }]);
+  hesitant.goOn();
+  await slow;
+  expect(await cart()).toEqual([{ name: "not yet" }]);
+  await cached(pair);
+  await get("/put");
+  await cached(pair);
+  await get("/rename");
+  const things = [{ name: "renamed" }, { name: "another" }];
+  expect(await cart()).toEqual(things);
+  expect((await whoami(other.url, pair)).body.session.cart).toEqual({ things });
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { changesBetween, parseData, type SessionData } from "../../src/commit.js";
+import { changesBetween, copyOf, parseData, type SessionData } from "../../src/commit.js";
 import { insertSession } from "../../src/store/create-session.js";
 import { createDatabase, type Database } from "../../src/store/database.js";
 import { revokeSession } from "../../src/store/revoke-session.js";
@@ -62,12 +62,49 @@ describe("changesBetween", () => {
     });
   });
 
+  const date = (time: number) => new Date(time);
+  test.each([
+    ["a member deep inside", { a: { b: [1, { c: 2 }] } }, { a: { b: [1, { c: 3 }] } }],
+    ["a member more", { a: {} }, { a: { b: 1 } }],
+    ["a member of another name", { a: { b: undefined } }, { a: { c: 1 } }],
+    ["an element more", { a: [1] }, { a: [1, 2] }],
+    ["a hole at the end", { a: [1] }, { a: Object.assign([1], { length: 2 }) }],
+    ["an array for an object", { a: {} }, { a: [] }],
+    ["null for an object", { a: {} }, { a: null }],
+    ["an object of a class", { a: {} }, { a: new (class {})() }],
+    ["another date", { a: date(1) }, { a: date(2) }],
+    ["a member named __proto__", { a: {} }, { a: JSON.parse('{"__proto__":{"b":1}}') as unknown }],
+    ["a member that is inherited", { a: { toString: 1 } }, { a: { b: 1 } }],
+  ])("%s is a change", (_, base, current) => {
+    expect(changesBetween(base, current)).toEqual({ set: current, removed: [] });
+    expect(changesBetween(current, base)).toEqual({ set: base, removed: [] });
+  });
+
+  test("equal dates, as some old stores give, are none", () => {
+    expect(changesBetween({ a: date(1) }, { a: date(1) })).toBeUndefined();
+  });
+
   test("inherited names are no members", () => {
     expect(changesBetween({}, { toString: 1 })).toEqual({
       set: { toString: 1 },
       removed: [],
     });
   });
+});
+
+test("a copy is equal and shares nothing, whatever JSON holds", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const copy = copyOf(value);
+      expect(changesBetween({ value }, { value: copy })).toBeUndefined();
+      expect(JSON.stringify(copy)).toBe(JSON.stringify(value));
+      if (typeof value === "object" && value !== null) expect(copy).not.toBe(value);
+    }),
+  );
+  const odd = JSON.parse('{"a":{"__proto__":{"b":1}}}') as { a: object };
+  const copy = copyOf(odd) as typeof odd;
+  expect(JSON.stringify(copy)).toBe(JSON.stringify(odd));
+  expect("b" in copy.a).toBe(false);
 });
 
 const names = fc.constantFrom("a", "b", "c", "dé", "", "a b", '"', "constructor");
