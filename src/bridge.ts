@@ -1,6 +1,7 @@
 import type Koa from "koa";
 import type { Context, DefaultState, Middleware, Next } from "koa";
 import { answering } from "./answer.js";
+import { goOn } from "./at-once.js";
 import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.js";
 import { createParts } from "./bridge-parts.js";
 import { shareAt } from "./brownout.js";
@@ -15,7 +16,6 @@ import { createDashboard } from "./monitor/dashboard/server.js";
 import { timeBeside } from "./monitor/time-beside.js";
 import type { BridgeSurface, KoaApplication, SessionBridge } from "./session-bridge.js";
 import { adoptSession } from "./store/links.js";
-import type { SessionRow } from "./store/read-sessions.js";
 import { createEndpoints, type Endpoints, readPrefix } from "./tokens/endpoints.js";
 import type { TokenPair } from "./tokens/jwt.js";
 import { noCredential } from "./tokens/token-path.js";
@@ -53,28 +53,32 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     monitor.start();
     if (dashboards.some((serves) => serves(ctx))) watching.add(ctx);
     const timed = timeBeside(next);
-    return answering(ctx, timed.next, listener, async (next) => {
+    return answering(ctx, timed.next, listener, (next) => {
       const told = (mode: Mode, credential: PresentedCredential) => {
         if (watching.has(ctx)) return;
         events.emit("request", { mode, credential, addedInSeconds: timed.addedInSeconds() });
       };
-      const mode = await flag.of(ctx);
-      if (endpoints?.isRefresh(ctx)) {
-        return paths.tokens.run(ctx, next, noCredential).finally(() => {
-          told(mode, "refresh");
+      return goOn(flag.of(ctx), (mode) => {
+        if (endpoints?.isRefresh(ctx)) {
+          return paths.tokens.run(ctx, next, noCredential).finally(() => {
+            told(mode, "refresh");
+          });
+        }
+        const presented = presentedSources(ctx, sources);
+        // A rehearsal must not keep out whoever can end it.
+        const isSpared = mode === "tokens" || watching.has(ctx);
+        const isOut = !isSpared && isBrownedOut(ctx, presented, flag.brownout, db.now());
+        const found = readCredential(ctx, isOut ? "tokens" : mode, presented, paths);
+        return goOn(found, async (credential) => {
+          try {
+            if (isOut && credential.kind === "none")
+              await serveBrownedOut(ctx, next, mode, presented);
+            else await serve(ctx, next, mode, presented, credential);
+          } finally {
+            told(mode, credential.kind);
+          }
         });
-      }
-      const presented = presentedSources(ctx, sources);
-      // A rehearsal must not keep out whoever can end it.
-      const isSpared = mode === "tokens" || watching.has(ctx);
-      const isOut = !isSpared && isBrownedOut(ctx, presented, flag.brownout, db.now());
-      const credential = await readCredential(ctx, isOut ? "tokens" : mode, presented, paths);
-      try {
-        if (isOut && credential.kind === "none") await serveBrownedOut(ctx, next, mode, presented);
-        else await serve(ctx, next, mode, presented, credential);
-      } finally {
-        told(mode, credential.kind);
-      }
+      });
     });
   };
 
@@ -124,7 +128,7 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
   };
   return Object.assign(middleware, surface);
 
-  async function serve(
+  function serve(
     ctx: Context,
     next: Next,
     mode: Mode,
@@ -132,13 +136,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     credential: Credential,
   ): Promise<void> {
     switch (credential.kind) {
-      case "bearer": {
-        const { link } = credential.row;
-        await adopt(credential.row);
-        count(ctx, presented[0], "redundant");
-        const left = presented.filter(({ name }) => link === null || name === link.source);
-        return paths.tokens.run(ctx, next, credential).finally(() => leave(ctx, mode, left));
-      }
+      case "bearer":
+        return serveBearer(ctx, next, mode, presented, credential);
       case "invalid":
         count(ctx, presented[0], "redundant");
         return paths.tokens.run(ctx, next, credential);
@@ -147,6 +146,24 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
       case "none":
         if (mode === "tokens") drop(ctx, presented);
         return serveNew(ctx, next, mode);
+    }
+  }
+
+  async function serveBearer(
+    ctx: Context,
+    next: Next,
+    mode: Mode,
+    presented: readonly InstalledSource[],
+    credential: Credential & { kind: "bearer" },
+  ): Promise<void> {
+    const { id, link, adoptedAt } = credential.row;
+    if (link !== null && adoptedAt === null) await adopt(id, link);
+    count(ctx, presented[0], "redundant");
+    const left = presented.filter(({ name }) => link === null || name === link.source);
+    try {
+      await paths.tokens.run(ctx, next, credential);
+    } finally {
+      if (left.length > 0) await leave(ctx, mode, left);
     }
   }
 
@@ -212,9 +229,8 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     }
   }
 
-  async function adopt({ id, link, adoptedAt }: SessionRow): Promise<void> {
-    if (link === null || adoptedAt !== null) return;
-    if (await adoptSession(db, id)) events.emit("adopted", { source: link.source, sessionId: id });
+  async function adopt(sessionId: string, { source }: { source: string }): Promise<void> {
+    if (await adoptSession(db, sessionId)) events.emit("adopted", { source, sessionId });
   }
 
   function count(

@@ -1,4 +1,5 @@
 import type { Context } from "koa";
+import { type AtOnce, goOn } from "./at-once.js";
 import type { InstalledSource, LegacyCredential, LegacyPath } from "./legacy/legacy-path.js";
 import type { Mode } from "./mode.js";
 import type { BearerCredential, TokenPath } from "./tokens/token-path.js";
@@ -25,21 +26,31 @@ export function presentedSources(
  *
  * @throws BridgeError `invalid-token` for a refused bearer token: never a fall back to the cookie
  */
-export async function readCredential(
+export function readCredential(
   ctx: Context,
   mode: Mode,
   presented: readonly InstalledSource[],
   paths: { tokens: TokenPath; legacy: LegacyPath },
+): AtOnce<Credential> {
+  return goOn(paths.tokens.authenticate(ctx), (bearer) => {
+    if (bearer.kind !== "none") return bearer;
+    if (mode === "tokens" || presented.length === 0) return { kind: "none" };
+    return readCookies(ctx, mode, presented, paths.legacy);
+  });
+}
+
+async function readCookies(
+  ctx: Context,
+  mode: Mode,
+  presented: readonly InstalledSource[],
+  legacy: LegacyPath,
 ): Promise<Credential> {
-  const bearer = await paths.tokens.authenticate(ctx);
-  if (bearer.kind !== "none") return bearer;
-  if (mode === "tokens") return { kind: "none" };
   let closed: (Credential & { kind: "legacy" }) | undefined;
   for (const source of presented) {
-    const found = await paths.legacy.authenticate(ctx, mode, source);
+    const found = await legacy.authenticate(ctx, mode, source);
     const isReadOnly = source.isReadOnly === true;
     const mustTell = isReadOnly || presented.length > 1;
-    const opens = found.dead === undefined && (!mustTell || (await paths.legacy.opens(found)));
+    const opens = found.dead === undefined && (!mustTell || (await legacy.opens(found)));
     if (opens) return { kind: "legacy", source, ...found };
     if (closed !== undefined && (isReadOnly || closed.source.isReadOnly !== true)) continue;
     // Of the others their own middleware tells.

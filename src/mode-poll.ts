@@ -1,3 +1,4 @@
+import type { AtOnce } from "./at-once.js";
 import { type Brownout, parseBrownout } from "./brownout.js";
 import { withDeadline, withDeadlineEach } from "./deadline.js";
 import { connectionsOf, type Database, type Pool } from "./store/database.js";
@@ -13,8 +14,8 @@ export interface FleetFlag {
   /** Undefined while nobody has set it, or it has not been seen. */
   readonly mode: string | undefined;
   readonly brownout: Brownout | undefined;
-  /** Follows the flag from the first call on; resolves when it has been seen, or cannot be for now. */
-  follow(): Promise<void>;
+  /** Follows the flag from the first call on; there when it has been seen, or cannot be for now. */
+  follow(): AtOnce<void>;
   close(): void;
 }
 
@@ -36,7 +37,8 @@ export function createFleetFlag(
   const inTime = withDeadlineEach(connectionsOf(db.pool));
   let mode: string | undefined;
   let brownout: Brownout | undefined;
-  let first: Promise<void> | undefined;
+  let starting: Promise<void> | undefined;
+  let hasStarted = false;
   let timer: NodeJS.Timeout | undefined;
   let polling: Promise<void> | undefined;
   let stopListening: (() => void) | "connecting" | undefined;
@@ -109,6 +111,7 @@ export function createFleetFlag(
     schedule();
     // A database that hangs must not hold up the requests that do not need it.
     await withDeadline(seen, firstAnswerInMilliseconds).catch(() => undefined);
+    hasStarted = true;
   }
 
   return {
@@ -118,7 +121,10 @@ export function createFleetFlag(
     get brownout() {
       return brownout;
     },
-    follow: () => (first ??= isClosed ? Promise.resolve() : start()),
+    follow() {
+      if (isClosed || hasStarted) return undefined;
+      return (starting ??= start());
+    },
     close() {
       isClosed = true;
       clearTimeout(timer);

@@ -1,4 +1,5 @@
 import type { Context } from "koa";
+import { type AtOnce, goOn } from "./at-once.js";
 import type { Brownout } from "./brownout.js";
 import type { FleetFlag } from "./mode-poll.js";
 import { describe, type OptionsReader } from "./options.js";
@@ -31,7 +32,7 @@ export const defaultMode: Mode = "bridge";
 export const modeVariable = "SESSION_BRIDGE_MODE";
 
 export interface ModeFlag {
-  of(ctx: Context): Promise<Mode>;
+  of(ctx: Context): AtOnce<Mode>;
   /** The mode of the latest request. */
   readonly current: Mode;
   /** The same, once the flag in PostgreSQL has been seen, for who asks without a request. */
@@ -87,12 +88,7 @@ export function createModeFlag(
   const answers = new Map<Mode, number>();
   const ofFleet = () => (isMode(fleet.mode) ? fleet.mode : defaultMode);
 
-  async function ask(ctx: Context): Promise<Mode> {
-    if (option === undefined) {
-      await fleet.follow();
-      return ofFleet();
-    }
-    if (typeof option !== "function") return option;
+  async function ask(option: Exclude<ModeOption, Mode>, ctx: Context): Promise<Mode> {
     try {
       const mode: unknown = await option(ctx);
       if (isMode(mode)) {
@@ -128,10 +124,12 @@ export function createModeFlag(
     get brownout() {
       return fleet.brownout;
     },
-    async of(ctx) {
+    of(ctx) {
       // Brownouts are set there in any case.
-      void fleet.follow();
-      return (latest = await ask(ctx));
+      const following = fleet.follow();
+      if (typeof option === "string") return option;
+      if (option === undefined) return goOn(following, ofFleet);
+      return ask(option, ctx).then((mode) => (latest = mode));
     },
     close: () => {
       fleet.close();

@@ -54,7 +54,8 @@ export function commonSource(options: KoaSessionOptions) {
     isPresented: (ctx: Context) =>
       options.externalKey
         ? Boolean(options.externalKey.get(ctx))
-        : ctx.cookies.get(options.key, { signed: false }) !== undefined,
+        : ctx.req.headers.cookie !== undefined &&
+          ctx.cookies.get(options.key, { signed: false }) !== undefined,
 
     // As koa-session removes a session.
     clear(ctx: Context) {
