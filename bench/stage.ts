@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { startEmbeddedPostgres } from "../test/support/postgres-server.js";
@@ -20,11 +20,17 @@ export interface Stage {
   withServer<Result>(variant: string, work: (server: Served) => Promise<Result>): Promise<Result>;
 }
 
-/** Unlike the tests' server it keeps what it has committed; the rest is PostgreSQL's default. */
+const quarterOfMemory = `${Math.floor(totalmem() / 4 / 2 ** 20)}MB`;
+
+/**
+ * Unlike the tests' server it keeps what it has committed. A quarter of the memory for shared buffers is what
+ * PostgreSQL's documentation begins with (https://www.postgresql.org/docs/current/runtime-config-resource.html);
+ * the rest is its default.
+ */
 export const serverSettings: Readonly<Record<string, string>> = {
   fsync: "on",
   full_page_writes: "on",
-  shared_buffers: "512MB",
+  shared_buffers: quarterOfMemory,
   max_wal_size: "4GB",
 };
 
