@@ -64,7 +64,7 @@ export async function prepareSize(
 
   const { url, pool } = await open(`sessions_${sessions}`);
   const startedAt = performance.now();
-  await seedManySessions(pool, { live: sessions, expired, links: Math.ceil(sessions / 10) });
+  await seedManySessions(pool, { live: sessions, expired, linkedEvery: 10 });
   const seedSeconds = (performance.now() - startedAt) / 1000;
   const whole = new Set<string>();
   for (const each of [...statements, ...(await referenceLookUps(pool))]) {

@@ -18,7 +18,7 @@ let db: Database;
 beforeEach(async () => {
   database = await testDatabase();
   const { pool } = database;
-  await seedManySessions(pool, { live: sessions, expired: 0, links: sessions });
+  await seedManySessions(pool, { live: sessions, expired: 0, linkedEvery: 1 });
   db = createDatabase({
     pool,
     preparedStatements: false,

@@ -66,7 +66,7 @@ beforeAll(async () => {
     from generate_series(1, 30000)`,
   );
   await full.pool.query(`analyze "session"`);
-  await seedManySessions(full.pool, { live: 20_000, expired: 10_000, links: 15_000 });
+  await seedManySessions(full.pool, { live: 20_000, expired: 10_000, linkedEvery: 2 });
 });
 afterAll(async () => {
   await empty.drop();

@@ -5,8 +5,8 @@ export interface ManySessions {
   readonly live: number;
   /** Their tokens expired a month ago. They are the oldest rows, as in life. */
   readonly expired: number;
-  /** How many of all, counted from the oldest, were upgraded from a cookie. */
-  readonly links: number;
+  /** One in so many of all was upgraded from a cookie; 0: none. */
+  readonly linkedEvery: number;
 }
 
 const tables = [`"sessionStore"`, `"sessionStoreToken"`, `"sessionBridgeLink"`];
@@ -16,7 +16,7 @@ const tables = [`"sessionStore"`, `"sessionStoreToken"`, `"sessionBridgeLink"`];
  * away before and made anew after, by their own definitions. Ends with a `vacuum analyze` and a checkpoint.
  */
 export async function seedManySessions(pool: pg.Pool, many: ManySessions): Promise<void> {
-  const { live, expired, links } = many;
+  const { live, expired, linkedEvery } = many;
   const total = live + expired;
   const restore = await withoutIndexes(pool);
   const id = (kind: string) => `md5('${kind}' || n)::uuid`;
@@ -33,7 +33,7 @@ export async function seedManySessions(pool: pg.Pool, many: ManySessions): Promi
     `insert into "sessionBridgeLink" ("key", "source", "session", "bookkeeping", "memberOrder", "adoptedAt", "expiresAt", "createdAt")
       select sha256(('cookie' || n)::bytea), 'koa-session:koa.sess', ${id("session")},
         '{"_expire": 1795000000000, "_maxAge": 86400000}', '["userId", "name", "roles", "count"]',
-        case when n <= ${expired} then ${old("now()")} end, ${old("now() + interval '30 days'")}, ${old("now()")} ${rows(links)}`,
+        case when n <= ${expired} then ${old("now()")} end, ${old("now() + interval '30 days'")}, ${old("now()")} ${rows(total)} where n % nullif(${linkedEvery}, 0) = 0`,
     ...restore,
     ...tables.map((table) => `vacuum (analyze, freeze) ${table}`),
     "checkpoint",

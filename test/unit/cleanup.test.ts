@@ -70,7 +70,7 @@ test("the tokens of a rotated pair go, the session and its live pair stay", asyn
 
 test("in batches, a statement for each block, to the last row", async () => {
   const { pool, statements } = database;
-  await seedManySessions(pool, { live: 500, expired: 1500, links: 0 });
+  await seedManySessions(pool, { live: 500, expired: 1500, linkedEvery: 0 });
   const { rows } = await pool.query<{ blocks: number }>(
     `select sum(pg_relation_size(t) / current_setting('block_size')::int)::int as "blocks"
     from unnest(array['"sessionStore"', '"sessionStoreToken"']::regclass[]) t`,
