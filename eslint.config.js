@@ -17,7 +17,7 @@ const newPathOnly = {
 };
 
 export default defineConfig(
-  globalIgnores(["dist/", "coverage/", "test/fixtures/"]),
+  globalIgnores(["dist/", ".bench-*/", "coverage/", "test/fixtures/"]),
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.recommendedTypeChecked],

@@ -1,7 +1,7 @@
 import type Koa from "koa";
 import type { Context, DefaultState, Middleware, Next } from "koa";
 import { answering } from "./answer.js";
-import { goOn } from "./at-once.js";
+import { type AtOnce, goOn } from "./at-once.js";
 import { readBridgeOptions, type SessionBridgeOptions } from "./bridge-options.js";
 import { createParts } from "./bridge-parts.js";
 import { shareAt } from "./brownout.js";
@@ -53,33 +53,13 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     monitor.start();
     if (dashboards.some((serves) => serves(ctx))) watching.add(ctx);
     const timed = timeBeside(next);
-    return answering(ctx, timed.next, listener, (next) => {
-      const told = (mode: Mode, credential: PresentedCredential) => {
-        if (watching.has(ctx)) return;
-        events.emit("request", { mode, credential, addedInSeconds: timed.addedInSeconds() });
-      };
-      return goOn(flag.of(ctx), (mode) => {
-        if (endpoints?.isRefresh(ctx)) {
-          return paths.tokens.run(ctx, next, noCredential).finally(() => {
-            told(mode, "refresh");
-          });
-        }
-        const presented = presentedSources(ctx, sources);
-        // A rehearsal must not keep out whoever can end it.
-        const isSpared = mode === "tokens" || watching.has(ctx);
-        const isOut = !isSpared && isBrownedOut(ctx, presented, flag.brownout, db.now());
-        const found = readCredential(ctx, isOut ? "tokens" : mode, presented, paths);
-        return goOn(found, async (credential) => {
-          try {
-            if (isOut && credential.kind === "none")
-              await serveBrownedOut(ctx, next, mode, presented);
-            else await serve(ctx, next, mode, presented, credential);
-          } finally {
-            told(mode, credential.kind);
-          }
-        });
-      });
-    });
+    const told = (mode: Mode, credential: PresentedCredential) => {
+      if (watching.has(ctx)) return;
+      events.emit("request", { mode, credential, addedInSeconds: timed.addedInSeconds() });
+    };
+    return answering(ctx, timed.next, listener, (next) =>
+      goOn(flag.of(ctx), (mode) => serveIn(mode, ctx, next, told)),
+    );
   };
 
   const surface: BridgeSurface = {
@@ -127,6 +107,32 @@ export function sessionBridge(options: SessionBridgeOptions, app: KoaApplication
     },
   };
   return Object.assign(middleware, surface);
+
+  function serveIn(
+    mode: Mode,
+    ctx: Context,
+    next: Next,
+    told: (mode: Mode, credential: PresentedCredential) => void,
+  ): AtOnce<void> {
+    if (endpoints?.isRefresh(ctx)) {
+      return paths.tokens.run(ctx, next, noCredential).finally(() => {
+        told(mode, "refresh");
+      });
+    }
+    const presented = presentedSources(ctx, sources);
+    // A rehearsal must not keep out whoever can end it.
+    const isSpared = mode === "tokens" || watching.has(ctx);
+    const isOut = !isSpared && isBrownedOut(ctx, presented, flag.brownout, db.now());
+    const found = readCredential(ctx, isOut ? "tokens" : mode, presented, paths);
+    return goOn(found, async (credential) => {
+      try {
+        if (isOut && credential.kind === "none") await serveBrownedOut(ctx, next, mode, presented);
+        else await serve(ctx, next, mode, presented, credential);
+      } finally {
+        told(mode, credential.kind);
+      }
+    });
+  }
 
   function serve(
     ctx: Context,
