@@ -9,7 +9,7 @@ const newPathOnly = {
       message: "src/tokens and src/store must work when src/legacy is deleted.",
     },
     {
-      regex: "(^|/)(session-)?bridge(-parts)?(\\.js)?$",
+      regex: "(^|/)((session-)?bridge(-parts)?|serve)(\\.js)?$",
       message: "src/tokens and src/store must work when the bridge is deleted.",
     },
     { regex: "^koa-session", message: "src/tokens and src/store work without koa-session." },

@@ -22,6 +22,8 @@ import { refresher, sessionStoreOver } from "./tokens/session-store.js";
 import { createTokenPath } from "./tokens/token-path.js";
 import { createTokenStore } from "./tokens/token-store.js";
 
+export type BridgeParts = ReturnType<typeof createParts>;
+
 /** Makes what the stages of the bridge work with. */
 export function createParts(parsed: ParsedBridgeOptions, app: Koa) {
   const { shared, tokens } = parsed;
