@@ -35,8 +35,9 @@ function isSame(one: unknown, other: unknown): boolean {
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) {
     return Object.is(one, other);
   }
-  if (Array.isArray(one) && Array.isArray(other)) {
-    return one.length === other.length && one.every((each, index) => isSame(each, other[index]));
+  if (isPlainArray(one) && isPlainArray(other)) {
+    // Unlike `every`, `some` and their like, `findIndex` looks at holes as well.
+    return one.length === other.length && one.findIndex((each, at) => !isSame(each, other[at])) < 0;
   }
   if (!isPlain(one) || !isPlain(other)) return isDeepStrictEqual(one, other);
   const names = Object.keys(one);
@@ -48,6 +49,9 @@ function isSame(one: unknown, other: unknown): boolean {
 
 const isPlain = (value: object): value is SessionData =>
   Object.getPrototypeOf(value) === Object.prototype;
+
+const isPlainArray = (value: object): value is unknown[] =>
+  Object.getPrototypeOf(value) === Array.prototype;
 
 /** Sets a member of data; one of the name `__proto__` is data as well, as JSON has it. */
 export function setMember(data: object, name: string, value: unknown): void {

@@ -122,7 +122,7 @@ export function createFleetFlag(
       return brownout;
     },
     follow() {
-      if (isClosed || hasStarted) return undefined;
+      if (hasStarted || (isClosed && starting === undefined)) return undefined;
       return (starting ??= start());
     },
     close() {

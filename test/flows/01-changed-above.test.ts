@@ -90,3 +90,28 @@ describe.each<Mode>(["observe", "bridge"])("ctx.session of a data cookie, in %s,
     },
   );
 });
+
+describe("ctx.cookies that a middleware above has changed", () => {
+  const fromElsewhere: Above = async (ctx, next) => {
+    const given = new Map(
+      ctx
+        .get("X-Cookies")
+        .split("; ")
+        .map((each) => [each.slice(0, each.indexOf("=")), each.slice(each.indexOf("=") + 1)]),
+    );
+    const get = ctx.cookies.get.bind(ctx.cookies);
+    ctx.cookies.get = (name, options) => given.get(name) ?? get(name, options);
+    await next();
+  };
+
+  it.each<Mode>(["observe", "bridge", "drain"])("are what counts, in %s", async (mode) => {
+    const browser = await flow.loginBefore();
+    const { pool } = flow.database;
+    const app = await startBridgedApp(pool, { config: flow.config, mode, above: fromElsewhere });
+    closing.push(() => app.close());
+    const cookies = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const { body } = await app.browser().get("/whoami", { headers: { "x-cookies": cookies } });
+    expect(body.session).toMatchObject({ userId: "user-1" });
+    expect(Object.values(app.counts().legacyCookies)[0]).toMatchObject({ hit: 1 });
+  });
+});

@@ -69,6 +69,8 @@ describe("changesBetween", () => {
     ["a member of another name", { a: { b: undefined } }, { a: { c: 1 } }],
     ["an element more", { a: [1] }, { a: [1, 2] }],
     ["a hole at the end", { a: [1] }, { a: Object.assign([1], { length: 2 }) }],
+    ["an element in a hole", { a: Object.assign([], { 1: 2 }) }, { a: [1, 2] }],
+    ["an array of a class", { a: [1] }, { a: Object.assign(new (class extends Array {})(), [1]) }],
     ["an array for an object", { a: {} }, { a: [] }],
     ["null for an object", { a: {} }, { a: null }],
     ["an object of a class", { a: {} }, { a: new (class {})() }],

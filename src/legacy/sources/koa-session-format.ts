@@ -54,8 +54,7 @@ export function commonSource(options: KoaSessionOptions) {
     isPresented: (ctx: Context) =>
       options.externalKey
         ? Boolean(options.externalKey.get(ctx))
-        : ctx.req.headers.cookie !== undefined &&
-          ctx.cookies.get(options.key, { signed: false }) !== undefined,
+        : ctx.cookies.get(options.key, { signed: false }) !== undefined,
 
     // As koa-session removes a session.
     clear(ctx: Context) {
