@@ -183,6 +183,7 @@ describe("a token that was verified before", () => {
     }
     const key = new TextEncoder().encode(secret);
     expect(await growth((index) => forge(key, {}, { index }))).toBeLessThan(3e6);
-    expect(await growth((index) => accessToken + " ".repeat(index) + "=")).toBeLessThan(3e5);
+    const padded = (index: number) => `${accessToken}${" ".repeat(1500 + index)}=`;
+    expect(await growth(padded)).toBeLessThan(1e6);
   });
 });
