@@ -1,7 +1,6 @@
 import pg from "pg";
 import { describe, expect, test } from "vitest";
-import { compasLegacyStore } from "../../src/index.js";
-import { bearer, startBridgedApp, tokensOf } from "../support/app.js";
+import { bearer, tokensOf } from "../support/app.js";
 import { compasSystem } from "../support/systems/compas.js";
 import { createPgStore, expressSessionSystem } from "../support/systems/express-session.js";
 import { koaGenericSessionSystem } from "../support/systems/koa-generic-session.js";
@@ -103,40 +102,6 @@ describe.each(Object.entries(kinds))("%s", (_, { system, store }) => {
     expect(await flow.application.rows()).toHaveLength(2);
     expect(await flow.loggedIn()).toBe(2);
   });
-});
-
-test("Compas's store is listed under koa-session as well", async () => {
-  const flow = await startFlow(compasSystem());
-  const store = compasLegacyStore(flow.database.pool);
-  const expiresAt = Date.now() + 60_000;
-  const session = { userId: "ada", _expire: expiresAt, _maxAge: 60_000 };
-  await store.set(crypto.randomUUID(), session, 60_000);
-  await store.set(crypto.randomUUID(), session, -1);
-  const app = await startBridgedApp(flow.database.pool, { config: { store, key: "old" } });
-  try {
-    expect(await app.bridge.backfill()).toEqual({
-      "koa-session:old": { found: 1, upgraded: 1, ...none },
-    });
-  } finally {
-    await app.close();
-  }
-});
-
-test("Compas's table is listed in a database of its own", async () => {
-  const flow = await startFlow(koaSessionSystem("7"));
-  const theirs = await startFlow(compasSystem());
-  const pool = new pg.Pool({ connectionString: theirs.database.url, max: 2 });
-  const old = await theirs.loginBefore("ada");
-  const app = await flow.bridged({
-    ...theirs.application.bridged,
-    legacy: compasSystem().on(pool).source(),
-  });
-  expect(await app.bridge.backfill()).toMatchObject({ "compas:oldapp.sess": { upgraded: 1 } });
-  expect(await flow.loggedIn()).toBe(1);
-  const opened = await old.clone({ baseUrl: app.url }).get("/count");
-  expect(opened.body.session).toEqual({ userId: "ada", count: 1 });
-  expect(await theirs.application.rows()).toMatchObject([{ data: { count: 1 } }]);
-  await pool.end();
 });
 
 describe("connect-pg-simple", () => {
@@ -300,69 +265,5 @@ describe("A store", () => {
     expect((await browser.get("/whoami")).body.session).toEqual({ userId: "ada" });
     store.entries.clear();
     expect((await browser.get("/whoami")).body.session).toEqual({});
-  });
-});
-
-test("a process that only backfills is not one of the fleet, until it serves a request", async () => {
-  const flow = await startFlow(koaSessionSystem("7"), { options: { store: new ListedStore() } });
-  await flow.loginBefore("ada");
-  const app = await flow.bridged();
-  await app.bridge.backfill();
-  const status = await app.bridge.status();
-  expect([status.upgraded, status.processes]).toEqual([1, []]);
-  const { rows } = await flow.database.pool.query(`select "about" from "sessionBridgeProcess"`);
-  expect(rows).toMatchObject([{ about: { servesRequests: false } }]);
-  await app.browser().get("/whoami");
-  expect((await app.bridge.status()).processes).toHaveLength(1);
-});
-
-describe("It is refused", () => {
-  test("in mode observe, and while a process of the fleet is in it", async () => {
-    const store = new ListedStore();
-    const flow = await startFlow(koaSessionSystem("7"), { options: { store } });
-    await flow.loginBefore("ada");
-    const refused = await flow.bridged({ mode: "observe" });
-    await expect(refused.bridge.backfill()).rejects.toMatchObject({ code: "issuing-disabled" });
-    // Who was refused must not keep the next one from it.
-    await refused.bridge.close();
-    const fleet = await flow.database.pool.query(`select from "sessionBridgeProcess"`);
-    expect(fleet.rows).toEqual([]);
-
-    const observing = await flow.bridged({ mode: "observe" });
-    const app = await flow.bridged();
-    await observing.browser().get("/whoami");
-    await observing.bridge.status();
-    await expect(app.bridge.backfill()).rejects.toMatchObject({
-      code: "issuing-disabled",
-      cause: { message: expect.stringContaining(`Process ${process.pid} on `) as string },
-    });
-    expect(await flow.loggedIn()).toBe(0);
-    const counted = await app.bridge.backfill({ isDryRun: true });
-    expect(counted).toMatchObject({ "koa-session:koa.sess": { found: 1 } });
-
-    // One that has said that it ends is not waited for.
-    await observing.bridge.close();
-    const done = await app.bridge.backfill();
-    expect(done).toMatchObject({ "koa-session:koa.sess": { upgraded: 1 } });
-  });
-
-  test("for options that are wrong, all of them at once", async () => {
-    const flow = await startFlow(koaSessionSystem("7"));
-    const app = await flow.bridged();
-    const wrong = { ratePerSecond: 0, concurrency: 1.5, source: "none", rate: 1 };
-    await expect(app.bridge.backfill(wrong)).rejects.toThrow(
-      /4 invalid options[\s\S]*rate:[\s\S]*ratePerSecond[\s\S]*concurrency[\s\S]*source: must be one of koa-session:koa\.sess/,
-    );
-  });
-
-  test("while PostgreSQL is away", async () => {
-    const store = new ListedStore();
-    const flow = await startFlow(koaSessionSystem("7"), { options: { store } });
-    store.entries.set("1", { userId: "ada" });
-    const pool = new pg.Pool({ connectionString: "postgres://nobody@127.0.0.1:1/nothing" });
-    const app = await flow.bridged({ pool });
-    await expect(app.bridge.backfill()).rejects.toMatchObject({ code: "store-unavailable" });
-    await app.bridge.close();
-    await pool.end();
   });
 });
