@@ -1,7 +1,12 @@
 import pg from "pg";
 import { createCompasTables, everyStatement } from "../test/support/every-statement.js";
 import { seedManySessions } from "../test/support/many-sessions.js";
-import { readWholeTables, referenceLookUps, scansOf, wholeTables } from "../test/support/plans.js";
+import {
+  readWholeTables,
+  referenceLookUps,
+  readsWholeTable,
+  scansOf,
+} from "../test/support/plans.js";
 import { headerOf } from "./credentials.js";
 import { findLoadGenerator, type LoadResult, writeRequests } from "./load.js";
 import { importBuilt } from "./product.js";
@@ -69,7 +74,7 @@ export async function prepareSize(
   const whole = new Set<string>();
   for (const each of [...statements, ...(await referenceLookUps(pool))]) {
     if (readWholeTables.includes(each.name)) continue;
-    if (wholeTables(await scansOf(pool, each)).length > 0) whole.add(each.name);
+    if (readsWholeTable(await scansOf(pool, each))) whole.add(each.name);
   }
 
   const sample = Math.min(options.tokens, sessions);

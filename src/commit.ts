@@ -89,11 +89,10 @@ export class StoredData {
 }
 
 /** A copy of what JSON can hold, as deep as it goes. */
-export function copyOf(value: unknown): unknown {
+export function copyOf<Value>(value: Value): Value {
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(copyOf);
-  const copy: SessionData = {};
-  for (const name of Object.keys(value))
-    setMember(copy, name, copyOf((value as SessionData)[name]));
-  return copy;
+  if (Array.isArray(value)) return value.map(copyOf) as Value;
+  const copy = {};
+  for (const [name, member] of Object.entries(value)) setMember(copy, name, copyOf(member));
+  return copy as Value;
 }

@@ -1,3 +1,4 @@
+import { StoredData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import type { Bookkeeping, LiveLink } from "../store/links.js";
 import { revokeSession } from "../store/revoke-session.js";
@@ -155,7 +156,8 @@ export class LegacySession extends LegacyView {
     const id = this.sessionId;
     if (id === undefined) return undefined;
     const maxAgeInSeconds = this.source.ownMaxAgeInSeconds(this.bookkeeping);
-    return this.env.store.issue({ id, data: JSON.stringify(this.base), maxAgeInSeconds });
+    const data = new StoredData(JSON.stringify(this.base));
+    return this.env.store.issue({ id, data, maxAgeInSeconds });
   }
 }
 

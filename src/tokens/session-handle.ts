@@ -1,10 +1,17 @@
 import type { Context } from "koa";
-import { type Changes, changesBetween, copyOf, type SessionData, StoredData } from "../commit.js";
+import { type Changes, changesBetween, type SessionData, StoredData } from "../commit.js";
 import type { SessionRow } from "../store/read-sessions.js";
 import { revokeSession } from "../store/revoke-session.js";
 import type { CommittedSession } from "../store/update-session.js";
 import type { TokenPair } from "./jwt.js";
-import { createSession, dataOf, type Session, type SessionOwner, shownIn } from "./session.js";
+import {
+  createSession,
+  dataOf,
+  type Session,
+  type SessionOwner,
+  showSession,
+  shownIn,
+} from "./session.js";
 import type { TokenStore } from "./token-store.js";
 
 /** What the bridge wants to know of the token path. */
@@ -21,8 +28,6 @@ export interface TokenPathHooks {
   /** The session has been ended. */
   ended(ctx: Context, row: SessionRow): Promise<void>;
 }
-
-const noData = new StoredData("{}");
 
 interface CommitOptions {
   readonly save?: boolean;
@@ -48,8 +53,6 @@ export class SessionHandle implements SessionOwner {
   /** False: nothing is committed. True: stored whether changed or not. */
   isSaved: boolean | null = null;
   #row: SessionRow | undefined;
-  // What changes are told from: the handler is shown a copy.
-  #base: StoredData;
   #session: Session | false | undefined;
   #maxAgeInSeconds: number | null;
   #maxAgeChanged = false;
@@ -69,12 +72,16 @@ export class SessionHandle implements SessionOwner {
   ) {
     this.#store = store;
     this.#row = row;
-    this.#base = row?.data ?? noData;
     this.#ctx = options.ctx;
     this.#hooks = options.hooks;
     this.#merged = options.merged;
     this.defaultMaxAgeInSeconds = options.defaultMaxAgeInSeconds;
     this.#maxAgeInSeconds = row?.maxAgeInSeconds ?? null;
+  }
+
+  /** What changes are told from. */
+  get #base(): SessionData {
+    return this.#row?.data.value ?? {};
   }
 
   get isNew(): boolean {
@@ -102,7 +109,7 @@ export class SessionHandle implements SessionOwner {
   /** `ctx.session` */
   get(): Session | null {
     if (this.#session === false) return null;
-    this.#session ??= createSession(this, copyOf(this.#base.value) as SessionData);
+    this.#session ??= showSession(this, this.#base);
     return this.#session;
   }
 
@@ -155,7 +162,7 @@ export class SessionHandle implements SessionOwner {
   }
 
   #hadMembers(): boolean {
-    return Object.keys(shownIn(this.#base.value, this)).length > 0;
+    return Object.keys(shownIn(this.#base, this)).length > 0;
   }
 
   /** The pair that is still to be handed out, if any; asked for once. */
@@ -169,7 +176,7 @@ export class SessionHandle implements SessionOwner {
   async issue(): Promise<TokenPair | undefined> {
     await this.commit();
     if (this.#row === undefined || this.#session === false) return undefined;
-    return this.takePair() ?? this.#store.issue({ ...this.#row, data: this.#row.data.json });
+    return this.takePair() ?? this.#store.issue(this.#row);
   }
 
   async #create(session: Session): Promise<void> {
@@ -177,19 +184,19 @@ export class SessionHandle implements SessionOwner {
     const { row, pair } = await this.#store.create(dataOf(session), maxAgeInSeconds);
     this.#row = row;
     this.#pair = pair;
-    this.#committed(row.data, maxAgeInSeconds);
+    this.#committed(maxAgeInSeconds);
   }
 
   #update(row: SessionRow, session: Session, save: boolean): Promise<void> | undefined {
     const data = dataOf(session);
-    const changes = changesBetween(shownIn(this.#base.value, this), data);
+    const changes = changesBetween(shownIn(this.#base, this), data);
     if (changes === undefined && !this.#maxAgeChanged && !save) return undefined;
     return this.#write(row, data, changes);
   }
 
   async #write(row: SessionRow, data: SessionData, changes: Changes | undefined): Promise<void> {
     // The handler may change it while it is being committed.
-    const json = JSON.stringify(data);
+    const stored = new StoredData(JSON.stringify(data));
     const maxAgeInSeconds = this.#maxAgeInSeconds;
     const ownMaxAge = this.#maxAgeChanged && { maxAgeInSeconds };
     const commit = () =>
@@ -200,8 +207,8 @@ export class SessionHandle implements SessionOwner {
     // What others changed was merged but not seen here: the version stays one that is not current.
     const isSeen = committed.previous === row.checksum;
     if (!isSeen) this.#merged(row.id);
-    this.#row = { ...row, checksum: isSeen ? committed.checksum : "" };
-    this.#committed(new StoredData(json), maxAgeInSeconds);
+    this.#row = { ...row, data: stored, checksum: isSeen ? committed.checksum : "" };
+    this.#committed(maxAgeInSeconds);
   }
 
   async #regenerate(session: Session): Promise<void> {
@@ -226,8 +233,7 @@ export class SessionHandle implements SessionOwner {
   }
 
   // From here on, only what changes after this commit is a change.
-  #committed(data: StoredData, maxAgeInSeconds: number | null): void {
-    this.#base = data;
+  #committed(maxAgeInSeconds: number | null): void {
     this.#maxAgeChanged = this.#maxAgeInSeconds !== maxAgeInSeconds;
   }
 }

@@ -1,4 +1,4 @@
-import { changesBetween, parseData, type SessionData } from "../commit.js";
+import { changesBetween, copyOf, type SessionData, StoredData } from "../commit.js";
 import { BridgeError } from "../errors.js";
 import { Events, type TokenEvents } from "../events.js";
 import { type Cleaned, deleteExpired } from "../store/cleanup.js";
@@ -83,10 +83,10 @@ export function sessionStoreOver(
   hooks?: SessionStoreHooks,
 ): SessionStore {
   const { db } = store;
-  const bases = new WeakMap<StoredSession, string>();
+  const bases = new WeakMap<StoredSession, StoredData>();
 
-  function remember(session: StoredSession, json: string): StoredSession {
-    bases.set(session, json);
+  function remember(session: StoredSession, stored: StoredData): StoredSession {
+    bases.set(session, stored);
     return session;
   }
 
@@ -104,7 +104,7 @@ export function sessionStoreOver(
       const row = await store.load(accessToken);
       if (typeof row === "string") return undefined;
       const { id, checksum, data } = row;
-      return remember({ id, checksum, data: parseData(data.json) }, data.json);
+      return remember({ id, checksum, data: copyOf(data.value) }, data);
     },
 
     async update(session) {
@@ -115,16 +115,17 @@ export function sessionStoreOver(
         if (replaced === "conflict") throw new BridgeError("session-conflict");
         if (replaced === "ended") throw new BridgeError("session-ended");
         await hooks?.updated(id, replaced);
-        return remember({ id, checksum: replaced.checksum, data }, replaced.data);
+        const stored = new StoredData(replaced.data);
+        return remember({ id, checksum: replaced.checksum, data }, stored);
       }
-      const changes = changesBetween(parseData(base), data);
+      const changes = changesBetween(base.value, data);
       if (changes === undefined) return session;
       const committed = await store.commit(id, changes);
       if (committed === undefined) throw new BridgeError("session-ended");
-      const { checksum, data: json } = committed;
-      const merged = parseData(json);
+      const { checksum } = committed;
+      const stored = new StoredData(committed.data);
       await hooks?.updated(id, committed);
-      return remember({ id, checksum, data: merged }, json);
+      return remember({ id, checksum, data: copyOf(stored.value) }, stored);
     },
 
     async invalidate({ id }) {

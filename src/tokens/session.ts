@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { type SessionData, setMember } from "../commit.js";
+import { copyOf, type SessionData, setMember } from "../commit.js";
 import { maximumLifetimeInSeconds } from "../options.js";
 
 /**
@@ -49,10 +49,10 @@ const accessors = new Set(["isNew", "length", "populated", "maxAge", "externalKe
 class TokenSession {
   readonly #owner: SessionOwner;
 
-  constructor(owner: SessionOwner, data: object) {
+  constructor(owner: SessionOwner, data: object, taken: (value: unknown) => unknown) {
     this.#owner = owner;
     for (const [name, value] of Object.entries(data)) {
-      if (!accessors.has(name)) setMember(this, name, value);
+      if (!accessors.has(name)) setMember(this, name, taken(value));
     }
   }
 
@@ -169,5 +169,10 @@ export function defineSession(ctx: object, session: Holder[typeof held]): void {
 
 /** A session object over its owner, filled with `data`. */
 export function createSession(owner: SessionOwner, data: object): Session {
-  return new TokenSession(owner, data);
+  return new TokenSession(owner, data, (value) => value);
+}
+
+/** A session object over its owner that shows stored data: what is done to it does not reach `data`. */
+export function showSession(owner: SessionOwner, data: SessionData): Session {
+  return new TokenSession(owner, data, copyOf);
 }

@@ -90,10 +90,11 @@ export function createTokenPath(
         throw error;
       }
       // The client of a page load cannot receive tokens: nothing would ever open such a session.
-      const committed = handle.commitIfNeeded({ handlerFailed: isUnreadable(ctx) });
+      const isLost = isUnreadable(ctx);
+      const committed = handle.commitIfNeeded({ handlerFailed: isLost });
       if (committed !== undefined) await committed;
       const pair = handle.takePair();
-      if (pair !== undefined && !isUnreadable(ctx)) {
+      if (pair !== undefined && !isLost) {
         // Without a cookie there is nothing to call the upgrade endpoint with: headers it is.
         await handOut(ctx, transport === "endpoint" ? "headers" : transport, pair);
       }

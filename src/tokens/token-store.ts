@@ -1,5 +1,5 @@
 import { type AtOnce, goOn } from "../at-once.js";
-import { type Changes, parseData, type SessionData, StoredData } from "../commit.js";
+import { type Changes, copyOf, parseData, type SessionData, StoredData } from "../commit.js";
 import type { TokenRefusal } from "../events.js";
 import { maximumLifetimeInSeconds } from "../options.js";
 import { insertSession } from "../store/create-session.js";
@@ -31,12 +31,9 @@ export interface TokenStore {
   /** Commits changes to a live session; undefined when it has ended. */
   commit(sessionId: string, changes: Changes): Promise<CommittedSession | undefined>;
   /** A further pair for a live session; undefined when it has ended. */
-  issue(session: {
-    id: string;
-    /** As JSON. */
-    data: string;
-    maxAgeInSeconds: number | null;
-  }): Promise<TokenPair | undefined>;
+  issue(
+    session: Pick<SessionRow, "id" | "data" | "maxAgeInSeconds">,
+  ): Promise<TokenPair | undefined>;
   /** Rotates a valid refresh token. */
   rotate(refreshToken: string): Promise<(Rotation & { tokens: TokenPair | null }) | TokenRefusal>;
   /** With `compas`: queues Compas's report of a session that ended by reuse. */
@@ -116,7 +113,7 @@ export function createTokenStore(
     },
 
     async issue({ id, data, maxAgeInSeconds }) {
-      const pair = await newPair(id, parseData(data), maxAgeInSeconds);
+      const pair = await newPair(id, copyOf(data.value), maxAgeInSeconds);
       return (await insertTokenPair(db, id, pair)) ? codec.signPair(id, pair) : undefined;
     },
 

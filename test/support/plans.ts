@@ -1,21 +1,16 @@
 import type pg from "pg";
 import type { Sent } from "./every-statement.js";
 
-/** A way in which a plan reaches a table. */
-export interface Scan {
+/** A node of a plan that reads, as PostgreSQL explains it. */
+interface Scan {
   /** Such as `Index Scan`. */
-  readonly type: string;
-  readonly table: string;
-  readonly index: string | undefined;
-  /** As many as PostgreSQL expects. */
-  readonly rows: number;
-}
-
-interface Node {
   readonly "Node Type": string;
   readonly "Relation Name"?: string;
-  readonly "Index Name"?: string;
+  /** As many as PostgreSQL expects. */
   readonly "Plan Rows": number;
+}
+
+interface Node extends Scan {
   readonly Plans?: readonly Node[];
 }
 
@@ -35,17 +30,10 @@ export async function scansOf(
   return scansIn(rows[0]!["QUERY PLAN"][0].Plan);
 }
 
-function scansIn(node: Node): Scan[] {
-  const {
-    "Node Type": type,
-    "Relation Name": table,
-    "Index Name": index,
-    "Plan Rows": rows,
-  } = node;
-  const own =
-    type.endsWith("Scan") && (table ?? index) ? [{ type, table: table ?? "", index, rows }] : [];
-  return [...own, ...(node.Plans ?? []).flatMap(scansIn)];
-}
+const scansIn = (node: Node): Scan[] => [
+  ...(node["Node Type"].endsWith("Scan") ? [node] : []),
+  ...(node.Plans ?? []).flatMap(scansIn),
+];
 
 /** What reads a whole table, and for whom. Nothing of it is on the way of a request. */
 export const readWholeTables: readonly string[] = [
@@ -67,15 +55,13 @@ const large = ["sessionStore", "sessionStoreToken", "sessionBridgeLink", "sessio
 /** More entries of an index than a request may look at. */
 const many = 5_000;
 
-/** The large tables that a plan reads from end to end, or by an index that leaves it most of them. */
-export const wholeTables = (scans: readonly Scan[]): string[] =>
-  scans
-    .filter(
-      ({ type, table, rows }) =>
-        (type === "Seq Scan" && large.includes(table)) ||
-        (type === "Bitmap Index Scan" && rows > many),
-    )
-    .map(({ table, index }) => table || (index ?? ""));
+/** Whether a plan reads a large table from end to end, or by an index that leaves it much of one. */
+export const readsWholeTable = (scans: readonly Scan[]): boolean =>
+  scans.some(
+    ({ "Node Type": type, "Relation Name": table = "", "Plan Rows": rows }) =>
+      (type === "Seq Scan" && large.includes(table)) ||
+      (type === "Bitmap Index Scan" && rows > many),
+  );
 
 /** What a foreign key's trigger does when a row goes that is referred to: a look-up by each column that refers. */
 export async function referenceLookUps(pool: pg.Pool): Promise<Sent[]> {

@@ -7,6 +7,8 @@ import {
   defineSession,
   type Session,
   type SessionOwner,
+  shownIn,
+  showSession,
 } from "../../tokens/session.js";
 import { isObject } from "./cookie.js";
 import type { BridgingStore, LegacySource } from "../source.js";
@@ -120,7 +122,7 @@ class CarriedSession implements SessionOwner {
 
   get(): Session | null {
     if (this.#session === false) return null;
-    this.#session ??= this.#show();
+    this.#session ??= showSession(this, this.#data);
     return this.#session;
   }
 
@@ -130,13 +132,11 @@ class CarriedSession implements SessionOwner {
     else throw new TypeError("ctx.session can only be set to null or an object");
   }
 
-  // Parsed apart from what the handler may mutate.
-  #show = () => createSession(this, parseData(JSON.stringify(this.#data)));
-
   async commit({ save = false, regenerate = false, handlerFailed = false } = {}): Promise<void> {
     if (this.#session === false) return this.#remove();
     if (handlerFailed && this.#left !== undefined) return this.#stay();
-    const changes = this.#session && changesBetween(dataOf(this.#show()), dataOf(this.#session));
+    const changes =
+      this.#session && changesBetween(shownIn(this.#data, this), dataOf(this.#session));
     const isWorthwhile = changes !== undefined || save || regenerate || this.#isProlonged;
     if (this.#session !== undefined && isWorthwhile) await this.#store(changes, regenerate);
     else if (this.#key !== undefined && !this.#isStored) {
