@@ -238,6 +238,25 @@ describe("keys and lifetimes", () => {
     expect(lifetimeOf(successor.refreshToken)).toBe(600);
   });
 
+  test("and with the session as it has been committed, when a request by token asks for a further pair", async () => {
+    const app = await start({
+      handlers: {
+        "/promote": async (ctx) => {
+          ctx.session.role = "admin";
+          ctx.body = await app.bridge.issueTokens(ctx);
+        },
+      },
+      tokens: {
+        signingKeys,
+        tokenMaxAgeResolver: ({ data }) =>
+          data["role"] === "admin" ? { accessTokenMaxAgeInSeconds: 60 } : {},
+      },
+    });
+    const { pair } = await login(app);
+    const further = await app.browser().get("/promote", bearer(pair.accessToken));
+    expect(lifetimeOf(further.body.accessToken)).toBe(60);
+  });
+
   test("no access token outlives its refresh token", async () => {
     const app = await start({
       tokens: { signingKeys, tokenMaxAgeResolver: () => ({ refreshTokenMaxAgeInSeconds: 60 }) },
